@@ -1,0 +1,9 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Models that repair each other, for scikit-learn."""
+
+from skcoop._distiller import CooperativeDistiller
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["CooperativeDistiller"]

@@ -1,0 +1,39 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door to scikit-learn's private parts.
+
+Every name that scikit-learn does not promise to keep is imported here and nowhere
+else, so that a new release can break one file only. ``tests/test_compat.py`` names
+each of them.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+try:  # scikit-learn >= 1.8
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # scikit-learn < 1.8
+    from sklearn.utils._estimator_html_repr import (  # type: ignore[no-redef]
+        _VisualBlock,
+    )
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    _num_samples,
+)
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "_BaseComposition",
+    "_VisualBlock",
+    "_check_feature_names_in",
+    "_check_sample_weight",
+    "_fit_context",
+    "_num_samples",
+    "_raise_for_params",
+    "_routing_enabled",
+]

@@ -1,0 +1,188 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fit and judge: members, their cross-fitted copies, and their refits with lessons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcoop._compat import _num_samples
+from skcoop._frames import is_frame, stack, take
+from skcoop._lessons import Lessons
+from skcoop._members import FittedMember, Member, fit_model
+from skcoop._task import Task
+
+
+@dataclass
+class Judgement:
+    """One member's answers for all rows, each by a copy that did not see the row.
+
+    Attributes
+    ----------
+    copies : list of FittedMember
+        The member without each of the folds.
+    proba : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities.
+    failure : str
+        What a copy raised, if one did; there are no copies then.
+    """
+
+    copies: list[FittedMember]
+    proba: NDArray[np.float64]
+    failure: str = ""
+
+
+def fit_members(
+    task: Task, members: Sequence[Member], *, n_jobs: int | None
+) -> list[Any]:
+    """Fit each member on all of its own rows."""
+    return Parallel(n_jobs=n_jobs)(
+        delayed(_fit)(task, member, None) for member in members
+    )
+
+
+def refit_members(
+    task: Task,
+    members: Sequence[Member],
+    lessons: Mapping[int, Lessons],
+    *,
+    n_jobs: int | None,
+) -> dict[int, Any]:
+    """Fit students on all of their own rows and lessons.
+
+    Returns
+    -------
+    models : dict of int to classifier
+        The fitted models by number of the member; a text instead where it failed.
+    """
+    models = Parallel(n_jobs=n_jobs)(
+        delayed(_try_to_fit)(task, members[k], own) for k, own in lessons.items()
+    )
+    return dict(zip(lessons, models, strict=True))
+
+
+def _try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
+    try:
+        return _fit(task, member, lessons)
+    except Exception as error:  # members are the user's: the last good version stays
+        return describe(error)
+
+
+def describe(error: Exception) -> str:
+    """Say in one line what was raised."""
+    return f"{type(error).__name__}: {error}"
+
+
+def cross_fit(
+    task: Task,
+    members: Sequence[Member],
+    candidates: Iterable[tuple[int, Lessons | None]],
+    *,
+    forgive: bool,
+    n_jobs: int | None,
+) -> list[Judgement]:
+    """Fit a copy of members without each fold and let it answer for that fold.
+
+    Parameters
+    ----------
+    task : Task
+        The rows.
+    members : list of Member
+        All members.
+    candidates : list of (int, Lessons or None)
+        Numbers of the members to fit, each with the lessons to fit them with. A lesson
+        is left out of the copy that judges the row it was made from.
+    forgive : bool
+        Whether an error of a member is recorded instead of raised.
+    n_jobs : int or None
+        Number of parallel jobs.
+
+    Returns
+    -------
+    judgements : list of Judgement
+        One for each candidate.
+    """
+    candidates = list(candidates)
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_answer)(task, members[k], lessons, fold, forgive)
+        for k, lessons in candidates
+        for fold in range(task.n_folds)
+    )
+    judgements = []
+    for position in range(len(candidates)):
+        own = results[position * task.n_folds : (position + 1) * task.n_folds]
+        failures = [result for result in own if isinstance(result, str)]
+        proba = np.zeros((len(task.y), len(task.classes)))
+        if failures:
+            judgements.append(Judgement([], proba, failures[0]))
+            continue
+        for fold, (_, answer) in enumerate(own):
+            proba[task.folds == fold] = answer
+        judgements.append(Judgement([copy for copy, _ in own], proba))
+    return judgements
+
+
+def _fit_and_answer(
+    task: Task, member: Member, lessons: Lessons | None, fold: int, forgive: bool
+) -> Any:
+    held_out = np.flatnonzero(task.folds == fold)
+    try:
+        copy = FittedMember(
+            member.name, _fit(task, member, lessons, fold), task.classes
+        )
+        return copy, copy.predict_proba(take(task.X, held_out))
+    except Exception as error:
+        if not forgive:
+            raise
+        return describe(error)
+
+
+def _fit(
+    task: Task, member: Member, lessons: Lessons | None, fold: int | None = None
+) -> Any:
+    """Fit a copy of one member, without one fold if it is given."""
+    if member.frozen:
+        return member.estimator
+    rows = member.rows
+    if fold is not None:
+        rows = rows[task.folds[rows] != fold]
+        if not len(rows):
+            raise ValueError(
+                f"Member {member.name!r} has no rows left when fold {fold} is held "
+                "out. Use fewer folds or a splitter that spreads its rows."
+            )
+    sources, X = rows, take(task.X, rows)
+    if lessons is not None and fold is not None:
+        lessons = lessons[task.folds[lessons.source] != fold]
+    if lessons is not None and len(lessons):
+        sources = np.concatenate([rows, lessons.source])
+        X = stack(X, task.codec.decode(lessons.Z))
+    metadata = {
+        name: rows_of(value, sources, len(task.y))
+        for name, value in member.metadata.items()
+    }
+    try:
+        return fit_model(member, X, task.y[sources], metadata)
+    except Exception as error:
+        error.add_note(
+            f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
+            f"{len(sources) - len(rows)} lessons."
+        )
+        raise
+
+
+def rows_of(value: Any, rows: NDArray[np.intp], n_samples: int) -> Any:
+    """Take the given rows of a parameter of fit, if it has an entry for each row."""
+    if isinstance(value, str | dict) or not (
+        hasattr(value, "__len__") or hasattr(value, "shape")
+    ):
+        return value
+    if _num_samples(value) != n_samples:
+        return value
+    return take(value if is_frame(value) else np.asarray(value), rows)

@@ -1,0 +1,132 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""How far two rows are apart when columns differ in kind and cells may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcoop._frames import FloatMatrix, TableCodec
+
+# Rows x rows held at once: 2e6 doubles are 16 MB.
+_BLOCK = 2_000_000
+
+
+class RowMetric:
+    """Distances between encoded rows, each column counting for at most one.
+
+    Numbers are divided by their range among the reference rows, coded values are
+    equal or not, and a missing cell is as far as can be from any value.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Tells which columns are coded.
+    reference : ndarray of shape (n_samples, n_features)
+        Encoded rows that define the ranges.
+    """
+
+    def __init__(self, codec: TableCodec, reference: FloatMatrix):
+        self.coded = codec.coded
+        known = ~np.isnan(reference)
+        has_values = known.any(axis=0)
+        low = np.where(known, reference, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(known, reference, -np.inf).max(axis=0, initial=-np.inf)
+        self.low = np.where(has_values, low, 0.0)
+        span = np.where(has_values, high, 0.0) - self.low
+        self.span = np.where(span > 0, span, 1.0)
+        whole = np.where(known, reference == np.rint(reference), True)
+        self.integral = whole.all(axis=0)
+
+    def gower(self, first: FloatMatrix, second: FloatMatrix) -> NDArray[np.float64]:
+        """Return the mean change of a column, row by row (Gower, 1971)."""
+        return (
+            self.changes(first, second).mean(axis=1)
+            if first.shape[1]
+            else (np.zeros(len(first)))
+        )
+
+    def changes(self, first: FloatMatrix, second: FloatMatrix) -> FloatMatrix:
+        """Return how far each cell moved, from 0 to 1, row by row."""
+        missing = np.isnan(first) != np.isnan(second)
+        both_missing = np.isnan(first) & np.isnan(second)
+        steps = np.abs(first - second)
+        steps = np.where(self.coded, steps > 0, np.minimum(steps / self.span, 1.0))
+        return np.where(missing, 1.0, np.where(both_missing, 0.0, steps))
+
+    def nearest(
+        self,
+        rows: FloatMatrix,
+        others: FloatMatrix,
+        allowed: Callable[[slice], NDArray[np.bool_]] | None = None,
+        k: int = 1,
+        columns: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Find the nearest other rows of each row, over the columns both may know.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            Encoded rows that look for neighbours.
+        others : ndarray of shape (n_others, n_features)
+            Encoded rows to choose from; ties go to the first.
+        allowed : callable, default=None
+            Given a slice of rows, says which others each may choose.
+        k : int, default=1
+            Number of neighbours.
+        columns : ndarray of bool, shape (n_features,), default=None
+            The columns to compare; all of them by default.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_rows, k)
+            Positions in `others`.
+        distances : ndarray of shape (n_rows, k)
+            Squared distances, infinite where nothing was allowed.
+        """
+        A, B = self._embed(rows, others, columns)
+        k = min(k, len(B))
+        indices = np.empty((len(A), k), dtype=np.intp)
+        distances = np.empty((len(A), k))
+        norms = (B**2).sum(axis=1)
+        step = max(1, _BLOCK // max(len(B), 1))
+        for start in range(0, len(A), step):
+            block = slice(start, start + step)
+            squared = (A[block] ** 2).sum(axis=1)[:, None] + norms - 2 * A[block] @ B.T
+            # Rounding keeps equal rows equal, whatever the size of the block.
+            squared = np.round(np.maximum(squared, 0.0), 9)
+            if allowed is not None:
+                squared[~allowed(block)] = np.inf
+            best = (
+                np.argmin(squared, axis=1)[:, None]
+                if k == 1
+                else np.argsort(squared, axis=1, kind="stable")[:, :k]
+            )
+            indices[block] = best
+            distances[block] = np.take_along_axis(squared, best, axis=1)
+        return indices, distances
+
+    def _embed(
+        self,
+        rows: FloatMatrix,
+        others: FloatMatrix,
+        columns: NDArray[np.bool_] | None,
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """Place rows where squared Euclidean distances add up column by column."""
+        both = np.vstack([rows, others])
+        missing = np.isnan(both)
+        used = np.ones(both.shape[1], dtype=bool) if columns is None else columns
+        numbers = used & ~self.coded
+        scaled = (both[:, numbers] - self.low[numbers]) / self.span[numbers]
+        # A missing cell stands beside the middle of the column, away from all values.
+        parts = [np.where(missing[:, numbers], 0.5, scaled)]
+        parts.append(missing[:, numbers & missing.any(axis=0)].astype(np.float64))
+        for j in np.flatnonzero(used & self.coded):
+            values = np.where(missing[:, j], -1.0, both[:, j])
+            levels = np.unique(values)
+            parts.append((values[:, None] == levels) * np.sqrt(0.5))
+        embedded = np.hstack(parts)
+        return embedded[: len(rows)], embedded[len(rows) :]

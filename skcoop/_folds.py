@@ -1,0 +1,84 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fold numbers for cross-fitting."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import BaseCrossValidator
+
+
+def fold_of_each_row(
+    cv: Any,
+    X: Any,
+    y: NDArray[Any],
+    owners: NDArray[Any] | None,
+    split_params: Mapping[str, Any],
+) -> NDArray[np.intp]:
+    """Return for each row the number of the one fold in which it is held out.
+
+    Parameters
+    ----------
+    cv : int, cross-validation generator or iterable
+        An int gives folds stratified by silo and class; where the groups are too
+        small for that by class, and at last not at all.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The rows.
+    y : ndarray of shape (n_samples,)
+        Their classes.
+    owners : ndarray of shape (n_samples,) or None
+        The number of each row's silo.
+    split_params : dict
+        Passed to the splitter's ``split``.
+
+    Returns
+    -------
+    folds : ndarray of int, shape (n_samples,)
+        Fold numbers from 0.
+
+    Raises
+    ------
+    ValueError
+        If the test sets of the splitter do not hold each row exactly once.
+    """
+    if isinstance(cv, Integral):
+        splits = _stratified_splits(int(cv), y, owners)
+    else:
+        splits = check_cv(cv, y, classifier=True).split(X, y, **split_params)
+    folds = np.full(len(y), -1, dtype=np.intp)
+    times_held_out = np.zeros(len(y), dtype=np.intp)
+    for number, (_, test) in enumerate(splits):
+        folds[test] = number
+        np.add.at(times_held_out, np.arange(len(y))[test], 1)
+    if (times_held_out != 1).any():
+        raise ValueError(
+            "cv must hold out each row exactly once, as KFold does: "
+            f"{(times_held_out != 1).sum()} of {len(y)} rows are held out "
+            "never or more than once."
+        )
+    return folds
+
+
+def _stratified_splits(
+    n_splits: int, y: NDArray[Any], owners: NDArray[Any] | None
+) -> Any:
+    n_splits = min(n_splits, len(y))
+    classes = np.unique(y, return_inverse=True)[1]
+    strata = [classes]
+    if owners is not None:
+        strata.insert(0, owners * (classes.max() + 1) + classes)
+    for keys in strata:
+        if np.bincount(keys).max() >= n_splits:
+            with warnings.catch_warnings():
+                # Groups smaller than the number of folds are expected here.
+                warnings.filterwarnings("ignore", message="The least populated class")
+                splitter: BaseCrossValidator = StratifiedKFold(n_splits)
+                return list(splitter.split(np.zeros(len(y)), keys))
+    return KFold(n_splits).split(np.zeros(len(y)))

@@ -1,0 +1,352 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""All access to tables: NumPy arrays, pandas and polars frames as floats and back.
+
+Searching, completing and comparing rows is done on one float matrix; models are
+always asked with the container and the dtypes that they were fitted on. A
+:class:`TableCodec` goes between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# Integers beyond this do not survive a trip through a 64-bit float.
+_LARGEST_EXACT_INTEGER = 2**53
+
+FloatMatrix = NDArray[np.float64]
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether `X` is a data frame (pandas, polars, pyarrow)."""
+    return nw.dependencies.is_into_dataframe(X)
+
+
+def is_pandas(X: Any) -> bool:
+    """Tell whether `X` is a pandas data frame."""
+    return isinstance(X, pd.DataFrame)
+
+
+def column_names(X: Any) -> list[Hashable]:
+    """Return the labels of the columns; an array's are x0, x1, ..."""
+    if is_frame(X):
+        return list(X.columns) if is_pandas(X) else nw.from_native(X).columns
+    return [f"x{j}" for j in range(X.shape[1])]
+
+
+def take(X: Any, rows: Any) -> Any:
+    """Return the given rows of a table, in its own container."""
+    if is_pandas(X):
+        return X.iloc[rows]
+    if is_frame(X):
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        return nw.from_native(X, eager_only=True)[rows].to_native()
+    return X[rows]
+
+
+def stack(first: Any, second: Any) -> Any:
+    """Put two tables of the same container and columns on top of each other."""
+    if is_pandas(first):
+        return pd.concat([first, second], ignore_index=True)
+    if is_frame(first):
+        frames = [nw.from_native(X, eager_only=True) for X in (first, second)]
+        return nw.concat(frames, how="vertical").to_native()
+    return np.concatenate([first, second])
+
+
+def select(X: Any, columns: Sequence[Hashable]) -> Any:
+    """Return the named columns of a frame, in the given order."""
+    if is_pandas(X):
+        return X[list(columns)]
+    names: list[Any] = list(columns)
+    return nw.from_native(X, eager_only=True).select(names).to_native()
+
+
+def without_column(X: Any, column: Hashable) -> Any:
+    """Return a frame without one column, which it may lack."""
+    return select(X, [name for name in column_names(X) if name != column])
+
+
+def pop_column(X: Any, column: Hashable) -> tuple[Any, NDArray[Any]]:
+    """Split a frame into its other columns and the values of one column."""
+    values: Any = X[column] if is_pandas(X) else nw.from_native(X)[str(column)]
+    return without_column(X, column), values.to_numpy()
+
+
+class _Column(Protocol):
+    """How one column becomes floats and floats become the column again."""
+
+    varies: bool
+    integral: bool
+    coded: bool
+
+    def encode(self, series: Any) -> FloatMatrix: ...
+
+    def decode(self, values: FloatMatrix) -> Any: ...
+
+
+class _NumberColumn:
+    """Integers, floats and booleans: the value itself, NaN where missing."""
+
+    varies = True
+    coded = False
+
+    def __init__(self, series: Any):
+        column = nw.from_native(series, series_only=True)
+        self.in_pandas = column.implementation.is_pandas()
+        self.backend = column.implementation
+        self.dtype = series.dtype if self.in_pandas else column.dtype
+        self.integral = not column.dtype.is_float()
+        self.has_nulls = not self.in_pandas and bool(column.is_null().any())
+
+    def encode(self, series: Any) -> FloatMatrix:
+        if isinstance(series, pd.Series):
+            return series.to_numpy(dtype=np.float64, na_value=np.nan)
+        column = nw.from_native(series, series_only=True)
+        return np.asarray(column.cast(nw.Float64()).to_numpy(), dtype=np.float64)
+
+    def decode(self, values: FloatMatrix) -> Any:
+        if self.integral:
+            values = np.rint(values)
+        if self.in_pandas:
+            return pd.Series(values).astype(self.dtype)
+        column = nw.new_series("", values, nw.Float64(), backend=self.backend)
+        if self.has_nulls or self.integral:
+            # Outside pandas a missing number is null, which is not the same as NaN.
+            column = column.fill_nan(None)
+        return column.cast(self.dtype).to_native()
+
+
+class _CodedColumn:
+    """Anything else: a position among the column's distinct values, in their order.
+
+    One row for each distinct value is kept in the column's own type, so that decoding
+    gives back exactly what the table held: categories, strings, times.
+    """
+
+    integral = True
+    coded = True
+
+    def __init__(self, series: Any, name: Hashable):
+        column = nw.from_native(series, series_only=True)
+        # Times and integers beyond 2**53 cannot be searched over: they are carried.
+        self.varies = not (column.dtype.is_temporal() or column.dtype.is_integer())
+        codes, self.levels = _factorize(column.to_numpy(), name)
+        first = np.full(len(self.levels) + 1, -1)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]
+        # Code -1, a missing value, has its row at the end where there is one.
+        self.prototypes = column[first[first >= 0].tolist()]
+
+    def encode(self, series: Any) -> FloatMatrix:
+        values = nw.from_native(series, series_only=True).to_numpy()
+        codes = self.levels.get_indexer(pd.Index(values, dtype=object))
+        return np.where(codes < 0, np.nan, codes).astype(np.float64)
+
+    def decode(self, values: FloatMatrix) -> Any:
+        codes = np.where(np.isnan(values), len(self.levels), np.rint(values))
+        series = self.prototypes[codes.astype(np.intp)].to_native()
+        if isinstance(series, pd.Series):
+            return series.reset_index(drop=True)
+        return series
+
+
+def _factorize(values: Any, name: Hashable) -> tuple[NDArray[np.intp], pd.Index]:
+    try:
+        codes, levels = pd.factorize(np.asarray(values, dtype=object))
+    except TypeError as error:
+        raise TypeError(
+            f"Column {name!r} cannot be used: a value argument must be a string or a "
+            f"number ({error})."
+        ) from error
+    try:
+        order = np.argsort(levels)
+    except TypeError:  # values of several types have no common order
+        order = np.argsort([f"{type(v).__name__} {v}" for v in levels])
+    rank = np.append(np.argsort(order), -1)
+    return rank[codes], pd.Index(levels[order], dtype=object)
+
+
+def _make_column(series: Any, name: Hashable) -> _Column:
+    column = nw.from_native(series, series_only=True)
+    if column.dtype.is_integer() and len(column):
+        if max(abs(int(column.min())), abs(int(column.max()))) > _LARGEST_EXACT_INTEGER:
+            return _CodedColumn(series, name)
+        return _NumberColumn(series)
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        return _NumberColumn(series)
+    return _CodedColumn(series, name)
+
+
+class TableSchema:
+    """Remember a table's container, columns and types, and bring other tables to them.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The table that models were fitted on; its values are not kept.
+    """
+
+    def __init__(self, X: Any):
+        self.is_frame = is_frame(X)
+        if self.is_frame:
+            self.empty = take(X, np.zeros(0, dtype=np.intp))
+            self.backend = nw.from_native(X).implementation
+
+    def conform(self, X: Any) -> Any:
+        """Return X in the container and, where that loses nothing, the types of fit.
+
+        A column in which all values are missing takes the type that it had in fit:
+        an encoder of strings cannot read a column of missing numbers.
+        """
+        if not self.is_frame:
+            return nw.from_native(X).to_numpy() if is_frame(X) else X
+        if not is_frame(X):
+            X = pd.DataFrame(X, columns=column_names(self.empty)).infer_objects()
+        if nw.from_native(X).implementation != self.backend:
+            X = self._convert(X)
+        return self._mend_missing(X)
+
+    def _convert(self, X: Any) -> Any:
+        frame = nw.from_native(X, eager_only=True)
+        columns = {name: frame[name].to_numpy() for name in frame.columns}
+        if self.backend.is_pandas():
+            return pd.DataFrame(columns)
+        return nw.from_dict(columns, backend=self.backend).to_native()
+
+    def _mend_missing(self, X: Any) -> Any:
+        if is_pandas(X):
+            wrong = [
+                name
+                for name in X.columns[X.isna().all()]
+                if X[name].dtype != self.empty[name].dtype
+            ]
+            return X.astype({name: self.empty[name].dtype for name in wrong})
+        frame = nw.from_native(X, eager_only=True)
+        types = nw.from_native(self.empty).schema
+        wrong = [
+            column.name
+            for column in frame.iter_columns()
+            if column.dtype != types[column.name] and column.is_null().all()
+        ]
+        return frame.with_columns(
+            nw.col(name).cast(types[name]) for name in wrong
+        ).to_native()
+
+
+class TableCodec:
+    """Turn rows of a table into floats and floats into rows of the same kind.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        A table with all values that are to be encoded.
+
+    Attributes
+    ----------
+    names : list
+        Column labels.
+    coded : ndarray of bool, shape (n_features,)
+        Columns whose floats are positions among distinct values, without distance.
+    integral : ndarray of bool, shape (n_features,)
+        Columns whose values are whole numbers.
+    varies : ndarray of bool, shape (n_features,)
+        Columns that a search may change (not times, not integers beyond 2**53).
+    """
+
+    def __init__(self, X: Any):
+        self.names = column_names(X)
+        self.is_array = not is_frame(X)
+        self.in_pandas = is_pandas(X)
+        self.plain = self.is_array and X.dtype.kind in "fiub"
+        if self.is_array:
+            self.array_dtype = X.dtype
+        if self.plain:
+            d = X.shape[1]
+            self.coded = np.zeros(d, dtype=bool)
+            self.integral = np.full(d, X.dtype.kind != "f")
+            self.varies = np.ones(d, dtype=bool)
+            return
+        if not self.is_array and not self.in_pandas:
+            self.backend = nw.from_native(X).implementation
+        self.columns = [
+            _make_column(series, name)
+            for series, name in zip(self._series(X), self.names, strict=True)
+        ]
+        self.coded = np.array([column.coded for column in self.columns], dtype=bool)
+        self.integral = np.array([c.integral for c in self.columns], dtype=bool)
+        self.varies = np.array([column.varies for column in self.columns], dtype=bool)
+        self.single_dtype = self._single_float_dtype(X)
+
+    def _single_float_dtype(self, X: Any) -> Any:
+        """Return the dtype that all columns share, where decoding can be one copy."""
+        if not self.in_pandas or self.coded.any() or self.integral.any():
+            return None
+        dtypes = set(X.dtypes)
+        dtype = dtypes.pop()
+        return dtype if not dtypes and isinstance(dtype, np.dtype) else None
+
+    def _series(self, X: Any) -> list[Any]:
+        if self.is_array:
+            # Whole columns of numbers in an array of objects are numbers.
+            X = pd.DataFrame(np.asarray(X, dtype=object)).infer_objects()
+        if is_pandas(X):
+            return [X.iloc[:, j] for j in range(X.shape[1])]
+        return [column.to_native() for column in nw.from_native(X).iter_columns()]
+
+    def encode(self, X: Any) -> FloatMatrix:
+        """Return the table as floats of shape (n_samples, n_features)."""
+        if self.plain:
+            return np.array(X, dtype=np.float64, order="C")
+        if self.single_dtype is not None:
+            return X.to_numpy(dtype=np.float64)
+        Z = np.empty((X.shape[0], len(self.names)))
+        for j, series in enumerate(self._series(X)):
+            Z[:, j] = self.columns[j].encode(series)
+        return Z
+
+    def decode(self, Z: FloatMatrix) -> Any:
+        """Return floats of shape (n_samples, n_features) as rows of the table."""
+        if self.plain:
+            Z = np.rint(Z) if self.integral.any() else Z
+            return Z.astype(self.array_dtype)
+        if self.single_dtype is not None:
+            return pd.DataFrame(Z, columns=self.names, dtype=self.single_dtype)
+        decoded = [column.decode(Z[:, j]) for j, column in enumerate(self.columns)]
+        if self.is_array:
+            rows = np.empty(Z.shape, dtype=self.array_dtype)
+            for j, series in enumerate(decoded):
+                rows[:, j] = series.to_numpy()
+            return rows
+        if self.in_pandas:
+            frame = pd.concat(decoded, axis=1) if decoded else pd.DataFrame()
+            frame.columns = pd.Index(self.names)
+            return frame
+        columns = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
+        return nw.from_dict(columns, backend=self.backend).to_native()
+
+    def to_pandas(self, Z: FloatMatrix) -> pd.DataFrame:
+        """Return floats as a pandas frame, whatever the container was."""
+        if self.in_pandas:
+            return self.decode(Z)
+        if self.plain:
+            return pd.DataFrame(self.decode(Z), columns=self.names)
+        columns = {}
+        for j, (name, column) in enumerate(zip(self.names, self.columns, strict=True)):
+            series = column.decode(Z[:, j])
+            columns[name] = nw.from_native(series, series_only=True).to_numpy()
+        return pd.DataFrame(columns)
+
+    def rounded(self, Z: FloatMatrix) -> FloatMatrix:
+        """Return the floats that decoding and encoding again would give."""
+        if self.plain:
+            Z = np.rint(Z) if self.integral.any() else Z
+            return Z.astype(self.array_dtype).astype(np.float64)
+        return np.where(self.integral, np.rint(Z), Z)

@@ -1,0 +1,172 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Lessons: virtual instances in the student's feature space, with where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skcoop._completion import complete
+from skcoop._frames import FloatMatrix
+from skcoop._members import Member
+from skcoop._task import Task, content_keys
+from skcoop._teaching import Answers, Question, background_of
+
+
+@dataclass
+class Lessons:
+    """Virtual instances for one student; all arrays have one entry for each.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_lessons, n_features)
+        The virtual instances as floats, translated to the student.
+    source : ndarray of int
+        The row that each was made from; it gives the label and the fold.
+    teacher : ndarray of int
+        Number of the member that made it.
+    round : ndarray of int
+        The round in which it was made.
+    before, after : ndarray of float
+        The teacher's probability of the true class, for the row and the lesson.
+    distance : ndarray of float
+        Mean change of a column between row and lesson (Gower), before completion.
+    changed : ndarray of bool, shape (n_lessons, n_features)
+        The columns that the teacher changed.
+    """
+
+    Z: FloatMatrix
+    source: NDArray[np.intp]
+    teacher: NDArray[np.intp]
+    round: NDArray[np.intp]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    changed: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Lessons:
+        return Lessons(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def __add__(self, other: Lessons) -> Lessons:
+        return Lessons(
+            *(
+                np.concatenate([getattr(self, f.name), getattr(other, f.name)])
+                for f in fields(self)
+            )
+        )
+
+
+def no_lessons(n_features: int) -> Lessons:
+    """Return an empty set of lessons."""
+    index, number = np.zeros(0, dtype=np.intp), np.zeros(0)
+    cells = np.zeros((0, n_features))
+    return Lessons(
+        cells, index, index, index, number, number, number, cells.astype(bool)
+    )
+
+
+def translate(
+    task: Task,
+    members: Sequence[Member],
+    chosen: NDArray[np.intp],
+    answers: Mapping[Question, Answers],
+    number: int,
+) -> dict[int, Lessons]:
+    """Bring the answers for each student into the student's feature space.
+
+    What the teacher changed carries over, what only the student reads stays as it was
+    in the row, and what was never recorded for the row is completed from the student's
+    own nearest rows. A lesson that would hand over a training row as it is, on the
+    columns that the student reads, is refused.
+
+    Parameters
+    ----------
+    task : Task
+        The rows.
+    members : list of Member
+        All members.
+    chosen : ndarray of int, shape (n_members, n_samples)
+        The teacher of each student for each row, -1 where there is none.
+    answers : dict
+        What the teachers answered.
+    number : int
+        The round.
+
+    Returns
+    -------
+    lessons : dict of int to Lessons
+        New lessons by student, for those who have any.
+    """
+    proposed = {}
+    for student, member in enumerate(members):
+        lessons = _gather(task, members, student, chosen[student], answers, number)
+        lessons = lessons[~_repeats_a_row(task, member, lessons.Z)]
+        if not len(lessons):
+            continue
+        lessons.Z = complete(lessons.Z, task.Z[member.rows], task.metric)
+        lessons = lessons[~_repeats_a_row(task, member, lessons.Z)]
+        if len(lessons):
+            proposed[student] = lessons
+    return proposed
+
+
+def _gather(
+    task: Task,
+    members: Sequence[Member],
+    student: int,
+    teacher_of: NDArray[np.intp],
+    answers: Mapping[Question, Answers],
+    number: int,
+) -> Lessons:
+    """Collect what one student's teachers answered."""
+    gathered = no_lessons(task.Z.shape[1])
+    for (teacher, _, background), answer in answers.items():
+        if background != background_of(members, teacher, student):
+            continue
+        mine = answer.kept & (teacher_of[answer.rows] == teacher)
+        rows, Z = answer.rows[mine], answer.Z[mine]
+        same = (Z == task.Z[rows]) | (np.isnan(Z) & np.isnan(task.Z[rows]))
+        gathered += Lessons(
+            Z,
+            rows,
+            np.full(len(rows), teacher),
+            np.full(len(rows), number),
+            answer.before[mine],
+            answer.after[mine],
+            task.metric.gower(task.Z[rows], Z),
+            ~same,
+        )
+    return gathered
+
+
+def _repeats_a_row(task: Task, member: Member, Z: FloatMatrix) -> NDArray[np.bool_]:
+    """Mark what equals a training row on the columns that the member reads."""
+    known = content_keys(task.Z[:, member.reads])
+    return np.isin(content_keys(Z[:, member.reads]), known)
+
+
+def without_duplicates(task: Task, lessons: Lessons) -> Lessons:
+    """Keep each virtual instance once for its label.
+
+    Rows that the training data itself repeats keep a lesson each, so that repeating a
+    row is the same as weighting it.
+    """
+    table = pd.DataFrame(
+        {
+            "lesson": content_keys(lessons.Z),
+            "label": task.codes[lessons.source],
+            "source": lessons.source,
+            "content": task.keys[lessons.source],
+        }
+    )
+    first = table.groupby(["lesson", "label"])["content"].transform("min")
+    repeated = table.duplicated(["lesson", "label", "source"])
+    return lessons[((table["content"] == first) & ~repeated).to_numpy()]

@@ -1,0 +1,268 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Members: who takes part, what each may train on, what each can read and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.validation import has_fit_parameter
+
+from skcoop._frames import column_names, is_frame, select, take
+
+
+@dataclass
+class Member:
+    """One model that takes part, before it is fitted.
+
+    Attributes
+    ----------
+    name : str
+        Its name in `estimators`, which is also the name of its silo.
+    estimator : classifier
+        The unfitted prototype; a fitted one where `frozen`.
+    rows : ndarray of int
+        The rows that it may train on.
+    frozen : bool
+        Whether it only teaches.
+    reads : ndarray of bool, shape (n_features,)
+        The columns that can reach it.
+    metadata : dict
+        Row-aligned parameters of its ``fit``.
+    """
+
+    name: str
+    estimator: Any
+    rows: NDArray[np.intp]
+    frozen: bool
+    reads: NDArray[np.bool_]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that insists on the labels 0, 1, ..., answering in the user's own.
+
+    Parameters
+    ----------
+    estimator : classifier
+        The classifier to fit on encoded labels.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    """
+
+    def __init__(self, estimator: Any):
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> LabelEncodedClassifier:
+        """Fit the classifier on the positions of the labels in `classes_`."""
+        encoder = LabelEncoder().fit(y)
+        self.estimator_ = clone(self.estimator)
+        self.estimator_.fit(X, encoder.transform(y), **fit_params)
+        self.classes_ = encoder.classes_
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return the predicted labels."""
+        return self.classes_[np.asarray(self.estimator_.predict(X), dtype=np.intp)]
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each of `classes_`."""
+        return self.estimator_.predict_proba(X)
+
+
+@dataclass
+class FittedMember:
+    """A fitted model behind one way of asking it.
+
+    It answers for all classes of the task, asks the model for the columns that it was
+    fitted on, and refuses answers that are no probabilities.
+    """
+
+    name: str
+    estimator: Any
+    classes_: NDArray[Any]
+
+    @property
+    def has_proba(self) -> bool:
+        """Whether the model gives probabilities, without which it cannot teach."""
+        return hasattr(self.estimator, "predict_proba")
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities of all classes; a vote for one where it has none."""
+        X = columns_of(self.estimator, X)
+        if not self.has_proba:
+            predicted = np.asarray(self.estimator.predict(X), dtype=object)
+            return (predicted[:, None] == self.classes_.astype(object)).astype(float)
+        known = np.asarray(self.estimator.classes_)
+        proba = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
+        if proba.shape != (X.shape[0], len(known)):
+            raise ValueError(
+                f"Member {self.name!r}: predict_proba returned an array of shape "
+                f"{proba.shape} where {(X.shape[0], len(known))} was expected."
+            )
+        if not np.isfinite(proba).all():
+            raise ValueError(
+                f"Member {self.name!r}: predict_proba returned NaN or infinity. Check "
+                "the model on rows like these, or drop the member."
+            )
+        aligned = np.zeros((len(proba), len(self.classes_)))
+        for position, label in enumerate(self.classes_):
+            match = np.flatnonzero(known == label)
+            if len(match):
+                aligned[:, position] = proba[:, match[0]]
+        return aligned
+
+
+def columns_of(estimator: Any, X: Any) -> Any:
+    """Return the columns of a frame that the estimator was fitted on, in its order.
+
+    A model trained elsewhere may know only some of the columns of this table.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or not is_frame(X) or list(names) == column_names(X):
+        return X
+    return select(X, list(names))
+
+
+def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
+    """Find the columns that can reach a model: all, unless its first step chooses.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted on a table with columns `names` or on some of them.
+    names : list
+        The labels of the table's columns.
+
+    Returns
+    -------
+    reads : ndarray of bool, shape (n_features,)
+        Columns outside of it cannot change the model's answer.
+    """
+    reads = np.ones(len(names), dtype=bool)
+    while isinstance(estimator, FrozenEstimator | LabelEncodedClassifier):
+        estimator = getattr(estimator, "estimator_", estimator.estimator)
+    fitted_on = getattr(estimator, "feature_names_in_", None)
+    if fitted_on is not None:
+        reads = np.isin(
+            np.arange(len(names)), [names.index(n) for n in fitted_on if n in names]
+        )
+    while isinstance(estimator, Pipeline) and len(estimator.steps):
+        estimator = estimator.steps[0][1]
+    if not isinstance(estimator, ColumnTransformer):
+        return reads
+    inputs = list(getattr(estimator, "feature_names_in_", names))
+    chosen = np.zeros(len(names), dtype=bool)
+    for _, transformer, columns in estimator.transformers_:
+        if isinstance(transformer, str) and transformer == "drop":
+            continue
+        for label in _labels(columns, inputs):
+            chosen[names.index(label)] = True
+    return reads & chosen
+
+
+def find_columns(
+    members: Sequence[Member], fitted: Sequence[Any], names: list[Hashable]
+) -> None:
+    """Note for each member the columns that it reads, from its fitted model."""
+    for member, model in zip(members, fitted, strict=True):
+        member.reads = columns_read(model, names)
+
+
+def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
+    """Return the labels that a ColumnTransformer's fitted column choice stands for."""
+    if isinstance(columns, slice):
+        if isinstance(columns.start, str) or isinstance(columns.stop, str):
+            first = 0 if columns.start is None else inputs.index(columns.start)
+            last = None if columns.stop is None else inputs.index(columns.stop) + 1
+            return inputs[first : last : columns.step]
+        return inputs[columns]
+    if isinstance(columns, str):
+        return [columns]
+    columns = np.atleast_1d(np.asarray(columns, dtype=object)).tolist()
+    if columns and all(isinstance(c, bool | np.bool_) for c in columns):
+        return [label for label, used in zip(inputs, columns, strict=True) if used]
+    return [c if isinstance(c, str) else inputs[c] for c in columns]
+
+
+def make_member(
+    name: str,
+    estimator: Any,
+    rows: NDArray[np.intp],
+    n_features: int,
+    seed: int,
+    metadata: Mapping[str, Any],
+) -> Member:
+    """Set up one member; its columns are known once it has been fitted."""
+    frozen = isinstance(estimator, FrozenEstimator)
+    return Member(
+        name=name,
+        estimator=estimator if frozen else set_seeds(estimator, seed),
+        rows=rows,
+        frozen=frozen,
+        reads=np.ones(n_features, dtype=bool),
+        metadata=dict(metadata),
+    )
+
+
+def set_seeds(estimator: Any, seed: int) -> Any:
+    """Return a clone whose every open ``random_state`` is the given seed.
+
+    All copies of a member share their seed, so that two refits differ by what they
+    were taught and not by luck.
+    """
+    estimator = clone(estimator)
+    open_seeds = {
+        name: seed
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    return estimator.set_params(**open_seeds) if open_seeds else estimator
+
+
+def weight_parameter(estimator: Any) -> str | None:
+    """Return the name under which ``fit`` takes sample weights, if it does."""
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        inner = None if isinstance(last, str) else weight_parameter(last)
+        return None if inner is None else f"{name}__{inner}"
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+
+
+def fit_model(
+    member: Member, X: Any, y: NDArray[Any], metadata: Mapping[str, Any]
+) -> Any:
+    """Fit a copy of the member's model.
+
+    Labels that hold a single class leave nothing to learn: the copy then answers that
+    class always. A classifier that insists on labels 0, 1, ... is given these.
+    """
+    if member.frozen:
+        return member.estimator
+    labels = np.unique(y)
+    if len(labels) == 1:
+        return DummyClassifier().fit(X, y)
+    estimator = clone(member.estimator)
+    try:
+        return estimator.fit(X, y, **metadata)
+    except ValueError:
+        if np.array_equal(labels.astype(object), np.arange(len(labels))):
+            raise
+        # Some third-party classifiers take no labels but 0, 1, ...; if that was not
+        # the reason, the same error comes again.
+        return LabelEncodedClassifier(clone(member.estimator)).fit(X, y, **metadata)

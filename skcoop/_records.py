@@ -1,0 +1,178 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""The record of a fit: every lesson and every verdict, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skcoop._gate import Verdict
+from skcoop._lessons import Lessons
+from skcoop._members import Member
+from skcoop._task import Task
+from skcoop._teaching import Answers, Question, background_of
+
+_LESSON_COLUMNS = [
+    "round",
+    "student",
+    "teacher",
+    "source_row",
+    "label",
+    "proba_before",
+    "proba_after",
+    "distance",
+    "changed",
+    "kept",
+]
+
+_HISTORY_COLUMNS = [
+    "round",
+    "student",
+    "teacher",
+    "deficiencies",
+    "asked",
+    "found",
+    "rechecked",
+    "taught",
+    "accepted",
+    "kept",
+    "score_before",
+    "score_after",
+    "failure",
+]
+
+
+class Record:
+    """Collects what happened, round by round.
+
+    Parameters
+    ----------
+    task : Task
+        The rows.
+    members : list of Member
+        All members.
+    rows : ndarray of int
+        Position of the task's rows in the table that the user passed.
+    """
+
+    def __init__(self, task: Task, members: Sequence[Member], rows: NDArray[np.intp]):
+        self.task = task
+        self.members = members
+        self.rows = rows
+        self.pairs: list[dict[str, Any]] = []
+        self.lessons: list[tuple[int, Lessons]] = []
+
+    def add_round(
+        self,
+        number: int,
+        qualified: NDArray[np.bool_],
+        chosen: NDArray[np.intp],
+        answers: Mapping[Question, Answers],
+        proposed: Mapping[int, Lessons],
+        verdicts: Mapping[int, Verdict],
+    ) -> None:
+        """Add one round: a line for each pair with deficiencies, and its lessons."""
+        self.lessons += list(proposed.items())
+        for student, teacher in np.argwhere(qualified.any(axis=2)):
+            verdict = verdicts.get(int(student))
+            lessons = proposed.get(int(student))
+            line = {
+                "round": number,
+                "student": self.members[student].name,
+                "teacher": self.members[teacher].name,
+                "deficiencies": int(qualified[student, teacher].sum()),
+                "asked": int((chosen[student] == teacher).sum()),
+                **self._answered(student, teacher, chosen, answers),
+                "taught": 0,
+                "accepted": False,
+                "kept": 0,
+                "score_before": np.nan,
+                "score_after": np.nan,
+            }
+            if lessons is not None and verdict is not None:
+                last = verdict.lessons[verdict.lessons.round == number]
+                line["taught"] = int((lessons.teacher == teacher).sum())
+                line["accepted"] = verdict.accepted
+                line["kept"] = int((last.teacher == teacher).sum())
+                line["score_before"] = verdict.score_before
+                line["score_after"] = verdict.score_after
+                line["failure"] = verdict.failure or line["failure"]
+            self.pairs.append(line)
+
+    def _answered(
+        self,
+        student: int,
+        teacher: int,
+        chosen: NDArray[np.intp],
+        answers: Mapping[Question, Answers],
+    ) -> dict[str, Any]:
+        found = rechecked = 0
+        failure = ""
+        background = background_of(self.members, teacher, student)
+        for (asked, _, used), answer in answers.items():
+            if asked != teacher or used != background:
+                continue
+            mine = chosen[student][answer.rows] == teacher
+            found += int(answer.found[mine].sum())
+            rechecked += int(answer.kept[mine].sum())
+            failure = failure or answer.failure
+        return {"found": found, "rechecked": rechecked, "failure": failure}
+
+    def note_failure(self, student: int, failure: str) -> None:
+        """Note that the last fit of a student failed after its lessons were kept."""
+        name = self.members[student].name
+        for line in self.pairs:
+            if line["student"] == name and line["accepted"]:
+                line.update(accepted=False, kept=0, failure=failure)
+
+    def failures(self) -> list[str]:
+        """Say once for each round and cause what failed."""
+        lines = [line for line in self.pairs if line["failure"]]
+        return list(
+            dict.fromkeys(
+                f"round {line['round']}, student {line['student']!r}, teacher "
+                f"{line['teacher']!r}: {line['failure']}"
+                for line in lines
+            )
+        )
+
+    def history(self) -> pd.DataFrame:
+        """Return one line for each round and pair of student and teacher."""
+        return pd.DataFrame(self.pairs, columns=_HISTORY_COLUMNS)
+
+    def lesson_table(self, kept: Sequence[Lessons]) -> pd.DataFrame:
+        """Return one line for each virtual instance, its cells in columns ``x__*``."""
+        parts = [self._lines(k, lessons, kept[k]) for k, lessons in self.lessons]
+        if not parts:
+            parts = [pd.DataFrame(columns=_LESSON_COLUMNS)]
+        return pd.concat(parts, ignore_index=True)
+
+    def _lines(self, student: int, lessons: Lessons, kept: Lessons) -> pd.DataFrame:
+        task = self.task
+        names = np.array([member.name for member in self.members], dtype=object)
+        labels = np.asarray(task.codec.names, dtype=object)
+        stayed = set(zip(kept.round.tolist(), kept.source.tolist(), strict=True))
+        made = zip(lessons.round.tolist(), lessons.source.tolist(), strict=True)
+        lines = pd.DataFrame(
+            {
+                "round": lessons.round,
+                "student": names[student],
+                "teacher": names[lessons.teacher],
+                "source_row": self.rows[lessons.source],
+                "label": task.y[lessons.source],
+                "proba_before": lessons.before,
+                "proba_after": lessons.after,
+                "distance": lessons.distance,
+                "changed": [list(labels[changed]) for changed in lessons.changed],
+                "kept": [pair in stayed for pair in made],
+            },
+            columns=_LESSON_COLUMNS,
+        )
+        cells = task.codec.to_pandas(lessons.Z)
+        cells.columns = pd.Index([f"x__{name}" for name in task.codec.names])
+        return pd.concat([lines, cells], axis=1)

@@ -1,0 +1,131 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all steps of one fit share: the rows, their classes, their owners, the folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skcoop._distances import RowMetric
+from skcoop._frames import FloatMatrix, TableCodec, take
+from skcoop._validation import check_finite
+
+
+@dataclass
+class Task:
+    """The rows of one fit, in the user's container and as floats.
+
+    Attributes
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The rows.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    classes : ndarray of shape (n_classes,)
+        The distinct labels.
+    codes : ndarray of int, shape (n_samples,)
+        Positions of the labels in `classes`.
+    weights : ndarray of shape (n_samples,)
+        Weight of each row where scores are computed.
+    folds : ndarray of int, shape (n_samples,)
+        The fold that holds out each row.
+    owners : ndarray of int, shape (n_samples,) or None
+        Number of the member that owns each row; None where all members own all.
+    codec : TableCodec
+        Goes between the container and floats.
+    Z : ndarray of shape (n_samples, n_features)
+        The rows as floats.
+    metric : RowMetric
+        Distances between them.
+    keys : ndarray of uint64, shape (n_samples,)
+        A number for each row's content. Choices that are made by these keys do not
+        depend on the order of the rows.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    classes: NDArray[Any]
+    codes: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    folds: NDArray[np.intp]
+    owners: NDArray[np.intp] | None
+    codec: TableCodec
+    Z: FloatMatrix
+    metric: RowMetric
+    keys: NDArray[np.uint64]
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.folds.max()) + 1
+
+
+def make_task(
+    X: Any,
+    y: NDArray[Any],
+    owners: NDArray[np.intp] | None,
+    folds: NDArray[np.intp],
+    weights: NDArray[np.float64],
+    rows: NDArray[np.intp],
+) -> Task:
+    """Lay out the given rows of a table for a fit.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The whole table.
+    y, owners, folds, weights : ndarray of shape (n_samples,)
+        As in :class:`Task`; `owners` may be None.
+    rows : ndarray of int
+        The rows that take part.
+
+    Returns
+    -------
+    task : Task
+        These rows, encoded.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite; the message names the column.
+    """
+    X, y = take(X, rows), y[rows]
+    codec = TableCodec(X)
+    Z = codec.encode(X)
+    check_finite(Z, codec.names)
+    classes, codes = np.unique(y, return_inverse=True)
+    return Task(
+        X=X,
+        y=y,
+        classes=classes,
+        codes=codes,
+        weights=weights[rows],
+        folds=np.unique(folds[rows], return_inverse=True)[1],
+        owners=None if owners is None else owners[rows],
+        codec=codec,
+        Z=Z,
+        metric=RowMetric(codec, Z),
+        keys=content_keys(Z),
+    )
+
+
+def content_keys(Z: FloatMatrix) -> NDArray[np.uint64]:
+    """Return a hash of each encoded row, equal for equal rows (NaN equals NaN)."""
+    keys = np.zeros(len(Z), dtype=np.uint64)
+    for column in (Z + 0.0).T:  # the sum turns -0.0 into 0.0
+        cells = np.where(np.isnan(column), np.nan, column)
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(cells)
+    return keys ^ (keys >> np.uint64(31))
+
+
+def mixed(keys: NDArray[np.uint64], *numbers: int) -> NDArray[np.uint64]:
+    """Return new pseudo-random numbers from keys and a few counters or seeds."""
+    for number in numbers:
+        keys = (keys ^ np.uint64(number)) * np.uint64(0xBF58476D1CE4E5B9)
+        keys = keys ^ (keys >> np.uint64(29))
+    return keys

@@ -1,0 +1,251 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Teaching: choose a teacher for each deficiency and ask it for a virtual instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcoop._frames import FloatMatrix, take
+from skcoop._members import FittedMember, Member
+from skcoop._task import Task, mixed
+from skcoop.counterfactuals._protocol import (
+    TOLERANCE,
+    target_probability,
+    true_class_proba,
+)
+
+
+def choose_teachers(
+    task: Task, qualified: NDArray[np.bool_], *, max_lessons: int | None, seed: int
+) -> NDArray[np.intp]:
+    """Choose for each deficiency one qualified teacher, each with the same chance.
+
+    Always taking the most confident teacher hands most deficiencies to one member and
+    makes the students alike; drawing keeps the group diverse.
+
+    Parameters
+    ----------
+    task : Task
+        The rows. What is drawn for a row depends on its content, not on its place.
+    qualified : ndarray of bool, shape (n_members, n_members, n_samples)
+        ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
+    max_lessons : int or None
+        Most rows to choose for one student, taken from all classes in turn.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    chosen : ndarray of int, shape (n_members, n_samples)
+        Number of the teacher for each student and row, -1 where there is none.
+    """
+    chosen = np.full((len(qualified), len(task.y)), -1, dtype=np.intp)
+    for student, by_teacher in enumerate(qualified):
+        draws = mixed(task.keys, seed, student + 1)
+        counts = by_teacher.sum(axis=0)
+        drawn = draws % np.maximum(counts, 1).astype(np.uint64)
+        rank = np.cumsum(by_teacher, axis=0) - 1
+        teacher, row = np.nonzero(by_teacher & (rank == drawn.astype(np.intp)))
+        chosen[student, row] = teacher
+        if max_lessons is not None and len(row) > max_lessons:
+            kept = _balanced(np.sort(row), task.codes, draws, max_lessons)
+            chosen[student, np.setdiff1d(row, kept)] = -1
+    return chosen
+
+
+def _balanced(
+    rows: NDArray[np.intp],
+    codes: NDArray[np.intp],
+    draws: NDArray[np.uint64],
+    most: int,
+) -> NDArray[np.intp]:
+    """Take rows from all classes in turn, in the order of their draws."""
+    rows = rows[np.argsort(draws[rows], kind="stable")]
+    turn = pd.Series(codes[rows]).groupby(codes[rows]).cumcount().to_numpy()
+    return rows[np.argsort(turn, kind="stable")[:most]]
+
+
+@dataclass
+class Answers:
+    """What one copy of a teacher answered for some rows.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n_rows,)
+        The rows that were asked about.
+    Z : ndarray of shape (n_rows, n_features)
+        The virtual instances as floats.
+    found : ndarray of bool, shape (n_rows,)
+        Whether the engine claims an answer.
+    kept : ndarray of bool, shape (n_rows,)
+        Whether the answer stood the re-check.
+    before, after : ndarray of shape (n_rows,)
+        The teacher's probability of the true class, for the row and its answer.
+    failure : str
+        Why there is no answer at all, if the engine failed.
+    """
+
+    rows: NDArray[np.intp]
+    Z: FloatMatrix
+    found: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    failure: str = ""
+
+
+# A question goes to one copy (teacher, fold) on behalf of one silo's rows.
+Question = tuple[int, int, int]
+
+
+def ask_teachers(
+    task: Task,
+    members: Sequence[Member],
+    copies: Sequence[Sequence[FittedMember]],
+    chosen: NDArray[np.intp],
+    engine: Any,
+    alpha: float,
+    seed: int,
+    *,
+    n_jobs: int | None,
+) -> dict[Question, Answers]:
+    """Ask each chosen teacher once about each row that somebody has it wrong.
+
+    A row is put to the copy that did not see it. The answer does not depend on the
+    student, so students who chose the same teacher share it.
+
+    Returns
+    -------
+    answers : dict
+        Answers by teacher, fold and the member whose rows are the background.
+    """
+    wanted: dict[Question, NDArray[np.bool_]] = {}
+    for student, teacher_of in enumerate(chosen):
+        for teacher in np.unique(teacher_of[teacher_of >= 0]):
+            rows = np.flatnonzero(teacher_of == teacher)
+            for fold in np.unique(task.folds[rows]):
+                background = background_of(members, int(teacher), student)
+                question = (int(teacher), int(fold), background)
+                marked = wanted.setdefault(question, np.zeros(len(task.y), dtype=bool))
+                marked[rows[task.folds[rows] == fold]] = True
+    answers = Parallel(n_jobs=n_jobs)(
+        delayed(_ask)(
+            task,
+            copies[teacher][fold],
+            np.flatnonzero(wanted[teacher, fold, background]),
+            _outside(task, members[background].rows, fold),
+            engine,
+            alpha,
+            _question_seed(seed, teacher, fold, background),
+        )
+        for teacher, fold, background in wanted
+    )
+    return dict(zip(wanted, answers, strict=True))
+
+
+def background_of(members: Sequence[Member], teacher: int, student: int) -> int:
+    """Name the member whose rows bound the search: the teacher's own, if it has any.
+
+    A model that came without rows searches among its student's, so that no other
+    silo's values can reach that student.
+    """
+    return int(teacher) if len(members[teacher].rows) else student
+
+
+def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
+    outside = rows[task.folds[rows] != fold]
+    return outside if len(outside) else rows
+
+
+def _question_seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _ask(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    background: NDArray[np.intp],
+    engine: Any,
+    alpha: float,
+    seed: int,
+) -> Answers:
+    """Put all rows to one copy at once. An engine that fails costs its answers only."""
+    X, labels = take(task.X, rows), task.y[rows]
+    before = true_class_proba(teacher, X, labels)
+    try:
+        result = engine.generate(
+            teacher,
+            X,
+            labels,
+            background=take(task.X, background),
+            alpha=alpha,
+            random_state=seed,
+        )
+        Z = task.codec.encode(result.X)
+        found = np.asarray(result.valid, dtype=bool)
+        if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
+            raise ValueError(
+                f"the engine returned {Z.shape} cells and {found.shape} flags for "
+                f"{len(rows)} rows of {task.Z.shape[1]} columns"
+            )
+    except Exception as error:  # engines are plug-ins: none may end a fit
+        nothing = np.zeros(len(rows), dtype=bool)
+        failure = f"{type(error).__name__}: {error}"
+        return Answers(rows, task.Z[rows], nothing, nothing, before, before, failure)
+    kept, after = recheck(task, teacher, rows, Z, found, background, before, alpha)
+    return Answers(rows, Z, found, kept, before, after)
+
+
+def recheck(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    Z: FloatMatrix,
+    found: NDArray[np.bool_],
+    background: NDArray[np.intp],
+    before: NDArray[np.float64],
+    alpha: float,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Ask the teacher again and keep only what holds.
+
+    An answer must reach its target, ``p + alpha (1 - p)``, stay within the values of
+    the background, and lose no value of its row.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (n_rows,)
+        Answers that hold.
+    after : ndarray of shape (n_rows,)
+        The teacher's probability of the true class for each answer.
+    """
+    after = before.copy()
+    kept = found & _within(task, task.Z[rows], Z, task.Z[background])
+    if kept.any():
+        X = task.codec.decode(Z[kept])
+        after[kept] = true_class_proba(teacher, X, task.y[rows][kept])
+    kept &= after >= target_probability(before, alpha) - TOLERANCE
+    return kept, after
+
+
+def _within(
+    task: Task, before: FloatMatrix, after: FloatMatrix, background: FloatMatrix
+) -> NDArray[np.bool_]:
+    """Tell whether each changed cell holds a value that the background allows."""
+    unchanged = (before == after) | (np.isnan(before) & np.isnan(after))
+    with np.errstate(invalid="ignore"):
+        low = np.where(np.isnan(background), np.inf, background).min(axis=0)
+        high = np.where(np.isnan(background), -np.inf, background).max(axis=0)
+        inside = (after >= low) & (after <= high)
+    for j in np.flatnonzero(task.codec.coded):
+        inside[:, j] = np.isin(after[:, j], background[:, j])
+    inside &= task.codec.varies
+    return (unchanged | inside).all(axis=1)

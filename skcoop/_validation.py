@@ -1,0 +1,305 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of what the user hands in, with errors that say where and what to do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skcoop._compat import _check_sample_weight, _num_samples
+from skcoop._frames import column_names, is_frame, pop_column
+from skcoop._members import weight_parameter
+
+
+def check_estimators(estimators: Any) -> list[tuple[str, Any]]:
+    """Return the (name, classifier) pairs that are not dropped.
+
+    Raises
+    ------
+    ValueError
+        If `estimators` is not a list of such pairs, holds something else than
+        classifiers, or if all of them are dropped.
+    NotFittedError
+        If a frozen member was never fitted.
+    """
+    if hasattr(estimators, "fit"):
+        raise ValueError(
+            "estimators must be a list of (name, classifier) pairs, got the single "
+            f"estimator {estimators!r}. Cooperation needs several models; for a plain "
+            "list of them use make_distiller(*estimators)."
+        )
+    if not isinstance(estimators, list) or not estimators:
+        raise ValueError(
+            "estimators must be a non-empty list of (name, classifier) pairs, got "
+            f"{estimators!r}."
+        )
+    for item in estimators:
+        if not (
+            isinstance(item, tuple | list)
+            and len(item) == 2
+            and isinstance(item[0], str)
+        ):
+            raise ValueError(
+                "estimators must be a list of (name, classifier) pairs; one entry is "
+                f"{item!r}. For a plain list of classifiers use "
+                "make_distiller(*estimators)."
+            )
+    kept = [(name, e) for name, e in estimators if not is_dropped(e)]
+    if not kept:
+        raise ValueError(
+            "All estimators are dropped. At least one is required to be an estimator."
+        )
+    for name, estimator in kept:
+        _check_member(name, estimator)
+    return kept
+
+
+def is_dropped(estimator: Any) -> bool:
+    return isinstance(estimator, str) and estimator == "drop"
+
+
+def _check_member(name: str, estimator: Any) -> None:
+    if isinstance(estimator, type) or not is_classifier(estimator):
+        raise ValueError(
+            f"The estimator {name!r} should be a classifier, got {estimator!r}."
+        )
+    if isinstance(estimator, FrozenEstimator):
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"The frozen member {name!r} is not fitted. Fit it before freezing it, "
+                "or hand it in unfrozen to let it learn here."
+            ) from error
+
+
+def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
+    """Return the labels as an array with one entry for each row.
+
+    Raises
+    ------
+    ValueError
+        If `y` is missing, not one-dimensional, or not a classification target.
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    kind = type_of_target(y, input_name="y")
+    if kind.startswith("multilabel") or kind == "multiclass-multioutput":
+        raise ValueError(
+            f"{type(estimator).__name__} supports binary and multiclass targets with "
+            f"one label for each row; y is {kind}."
+        )
+    y = validate_data(estimator, X="no_validation", y=y)
+    check_classification_targets(y)
+    return np.asarray(y)
+
+
+def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return X as a data frame or an array, with its width and names checked.
+
+    Numbers may be missing (whether they may is for the members to say) but not
+    infinite; sparse matrices are refused.
+    """
+    if is_frame(X):
+        validate_data(estimator, X=X, reset=reset, skip_check_array=True)
+        return X
+    X = validate_data(
+        estimator,
+        X=X,
+        reset=reset,
+        accept_sparse=False,
+        dtype=None,
+        ensure_all_finite="allow-nan",
+    )
+    return _numbers_if_possible(X)
+
+
+def _numbers_if_possible(X: NDArray[Any]) -> NDArray[Any]:
+    """Turn an array of objects that are all numbers into an array of numbers."""
+    if X.dtype.kind != "O":
+        return X
+    columns = pd.DataFrame(X).infer_objects().dtypes
+    numeric = all(getattr(dtype, "kind", "O") in "fiub" for dtype in columns)
+    return X.astype(np.float64) if numeric else X
+
+
+def check_finite(Z: NDArray[np.float64], names: Sequence[Any]) -> None:
+    """Raise an error that names the columns that hold infinity, if any do."""
+    infinite = np.isinf(Z).any(axis=0)
+    if infinite.any():
+        columns = [names[j] for j in np.flatnonzero(infinite)]
+        raise ValueError(
+            f"Input X contains infinity in column(s) {columns}. Replace these values "
+            "or mark them as missing."
+        )
+
+
+def split_silo_column(X: Any, silo_column: Any, silos: Any) -> tuple[Any, Any]:
+    """Take the silo labels out of the table, if they are there.
+
+    Returns
+    -------
+    X : ndarray or data frame
+        The table without the silo column.
+    silos : array-like or None
+        The silo labels.
+    """
+    if silo_column is None:
+        return X, silos
+    if silos is not None:
+        raise ValueError(
+            "Silos are given twice: pass either silo_column or fit(..., silos=...)."
+        )
+    if not is_frame(X):
+        raise ValueError(
+            f"silo_column={silo_column!r} names a column of a data frame, but X is "
+            f"{type(X).__name__}. Pass the labels as fit(X, y, silos=...) instead."
+        )
+    if silo_column not in column_names(X):
+        raise ValueError(
+            f"silo_column={silo_column!r} is not a column of X; the columns are "
+            f"{column_names(X)}."
+        )
+    return pop_column(X, silo_column)
+
+
+def check_owners(
+    silos: Any, n_samples: int, estimators: Sequence[tuple[str, Any]]
+) -> NDArray[np.intp]:
+    """Return for each row the number of the member in whose silo it lies.
+
+    Rows of a dropped member are marked with -1.
+
+    Parameters
+    ----------
+    silos : array-like of shape (n_samples,)
+        The name of the member that owns each row.
+    n_samples : int
+        Number of rows of X.
+    estimators : list of (str, estimator)
+        All members, dropped ones included.
+
+    Raises
+    ------
+    ValueError
+        If the labels are of the wrong number, missing, no names of members, or if a
+        member that learns has no rows.
+    """
+    silos = np.asarray(silos, dtype=object)
+    if silos.shape != (n_samples,):
+        raise ValueError(
+            f"silos must hold one label for each row: X has {n_samples} rows, silos "
+            f"has shape {silos.shape}."
+        )
+    missing = np.asarray(pd.isna(silos), dtype=bool)
+    if missing.any():
+        raise ValueError(
+            f"silos holds {missing.sum()} missing labels (first in row "
+            f"{np.flatnonzero(missing)[0]}). Each row must name the member that owns it."
+        )
+    names = [name for name, _ in estimators]
+    unknown = sorted({str(s) for s in silos if s not in names})
+    if unknown:
+        raise ValueError(
+            f"silos holds labels that are no member's name: {unknown}. The members are "
+            f"{names}."
+        )
+    owners = np.array([names.index(s) for s in silos], dtype=np.intp)
+    numbers = {}
+    for position, (name, estimator) in enumerate(estimators):
+        if is_dropped(estimator):
+            numbers[position] = -1
+            continue
+        if not (owners == position).any() and not isinstance(
+            estimator, FrozenEstimator
+        ):
+            raise ValueError(
+                f"Member {name!r} has no rows: no silo label is {name!r}. Give it rows, "
+                "drop it, or hand it in fitted as a FrozenEstimator."
+            )
+        numbers[position] = sum(number >= 0 for number in numbers.values())
+    return np.array([numbers[owner] for owner in owners], dtype=np.intp)
+
+
+def warn_about_single_class_silos(
+    y: NDArray[Any], owners: NDArray[np.intp], estimators: Sequence[tuple[str, Any]]
+) -> None:
+    """Say which members know only one class before they are taught others."""
+    for number, (name, estimator) in enumerate(estimators):
+        labels = np.unique(y[owners == number])
+        if len(labels) == 1 and not isinstance(estimator, FrozenEstimator):
+            warnings.warn(
+                f"Silo {name!r} holds a single class ({labels[0]!r}): its member "
+                "answers that class always until lessons teach it others.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def check_overlap(name: str, known: Any, classes: NDArray[Any]) -> None:
+    """Raise an error if a frozen model shares no class with y."""
+    if not np.isin(np.asarray(known, dtype=object), classes.astype(object)).any():
+        raise ValueError(
+            f"The frozen member {name!r} knows the classes {list(known)}, none of which "
+            f"is in y: {list(classes)}. Relabel y or the model."
+        )
+
+
+def weights_for_members(
+    sample_weight: Any, estimators: Sequence[tuple[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Say under which name each member's ``fit`` takes the sample weights."""
+    metadata: dict[str, dict[str, Any]] = {}
+    without = []
+    for name, estimator in estimators:
+        parameter = weight_parameter(estimator)
+        metadata[name] = {} if parameter is None else {parameter: sample_weight}
+        if parameter is None and not isinstance(estimator, FrozenEstimator):
+            without.append(name)
+    if without:
+        warnings.warn(
+            f"The members {without} do not take sample_weight and are trained without; "
+            "scores and lessons are weighted all the same.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return metadata
+
+
+def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
+    """Return one finite weight for each row, 1 if none are given.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or if all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(_num_samples(X))
+    weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights.astype(np.float64)
+
+
+def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
+    """Raise an error if there is nothing to tell apart."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs rows of at least two classes, but y "
+            f"(rows without weight left out) holds 1 class: {classes[0]!r}."
+        )

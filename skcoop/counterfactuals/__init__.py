@@ -1,0 +1,13 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Counterfactual engines: how a teacher finds a virtual instance."""
+
+from skcoop.counterfactuals._batched import BatchedDice
+from skcoop.counterfactuals._protocol import CounterfactualEngine, Counterfactuals
+
+
+def make_engine(counterfactuals):
+    return BatchedDice() if isinstance(counterfactuals, str) else counterfactuals
+
+
+__all__ = ["BatchedDice", "CounterfactualEngine", "Counterfactuals"]

@@ -1,0 +1,97 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine is asked and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Probabilities closer than this are the same probability.
+TOLERANCE = 1e-9
+
+
+@dataclass
+class Counterfactuals:
+    """Virtual instances, one for each row that was asked about.
+
+    Attributes
+    ----------
+    X : ndarray or data frame of shape (n_rows, n_features)
+        The virtual instances, in the container of the rows that were asked about;
+        a row without an answer is returned unchanged.
+    valid : ndarray of bool, shape (n_rows,)
+        Whether the row has an answer: its target was reached.
+    proba_before : ndarray of shape (n_rows,)
+        The teacher's probability of the true class for the row as it was.
+    proba_after : ndarray of shape (n_rows,)
+        The same for the virtual instance.
+    n_predictions : int
+        Rows that the teacher was asked to predict.
+    seconds : float
+        Wall time of the search.
+    """
+
+    X: Any
+    valid: NDArray[np.bool_]
+    proba_before: NDArray[np.float64]
+    proba_after: NDArray[np.float64]
+    n_predictions: int
+    seconds: float
+
+
+@runtime_checkable
+class CounterfactualEngine(Protocol):
+    """Anything that finds quintessential counterfactuals for many rows at once."""
+
+    def generate(
+        self,
+        teacher: Any,
+        X: Any,
+        y: Any,
+        *,
+        background: Any,
+        alpha: float = 0.5,
+        random_state: Any = None,
+    ) -> Counterfactuals:
+        """Look for a more typical version of each row in the teacher's eyes.
+
+        Parameters
+        ----------
+        teacher : object
+            A fitted classifier with ``predict_proba`` and ``classes_``.
+        X : ndarray or data frame of shape (n_rows, n_features)
+            Rows to answer for.
+        y : array-like of shape (n_rows,)
+            Their true classes.
+        background : ndarray or data frame of shape (n_samples, n_features)
+            Rows that give the ranges and the known categories; nothing outside of
+            them may be answered.
+        alpha : float, default=0.5
+            How far to go towards certainty: the target is ``p + alpha * (1 - p)``.
+        random_state : int or None, default=None
+            Seed of a search that draws at random.
+
+        Returns
+        -------
+        Counterfactuals
+            One virtual instance for each row.
+        """
+        ...
+
+
+def target_probability(proba: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """Return ``p + alpha (1 - p)``: part of the way from `proba` to certainty."""
+    return proba + alpha * (1.0 - proba)
+
+
+def true_class_proba(teacher: Any, X: Any, y: Any) -> NDArray[np.float64]:
+    """Return the teacher's probability of each row's own class, 0 where unknown."""
+    proba = np.asarray(teacher.predict_proba(X), dtype=np.float64)
+    match = np.asarray(y, dtype=object)[:, None] == np.asarray(
+        teacher.classes_, dtype=object
+    )
+    return np.where(match, proba, 0.0).sum(axis=1)
