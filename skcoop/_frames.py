@@ -332,6 +332,12 @@ class TableCodec:
         columns = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
         return nw.from_dict(columns, backend=self.backend).to_native()
 
+    def codes_of(self, j: int, values: Sequence[Any]) -> NDArray[np.float64]:
+        """Return the codes of values of one coded column, NaN for unknown ones."""
+        known: Any = self.columns[j]
+        codes = known.levels.get_indexer(pd.Index(list(values), dtype=object))
+        return np.where(codes < 0, np.nan, codes).astype(np.float64)
+
     def to_pandas(self, Z: FloatMatrix) -> pd.DataFrame:
         """Return floats as a pandas frame, whatever the container was."""
         if self.in_pandas:

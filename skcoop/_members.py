@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import has_fit_parameter
 
-from skcoop._frames import column_names, is_frame, select, take
+from skcoop._frames import column_names, is_frame, select
 
 
 @dataclass
@@ -155,7 +155,9 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
         Columns outside of it cannot change the model's answer.
     """
     reads = np.ones(len(names), dtype=bool)
-    while isinstance(estimator, FrozenEstimator | LabelEncodedClassifier):
+    while isinstance(
+        estimator, FittedMember | FrozenEstimator | LabelEncodedClassifier
+    ):
         estimator = getattr(estimator, "estimator_", estimator.estimator)
     fitted_on = getattr(estimator, "feature_names_in_", None)
     if fitted_on is not None:
