@@ -3,7 +3,8 @@
 """Models that repair each other, for scikit-learn."""
 
 from skcoop._distiller import CooperativeDistiller
+from skcoop._make import make_distiller
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["CooperativeDistiller"]
+__all__ = ["CooperativeDistiller", "make_distiller"]

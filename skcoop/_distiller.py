@@ -7,26 +7,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import check_cv
-from sklearn.utils import (
-    Bunch,
-    check_consistent_length,
-    check_random_state,
-    get_tags,
-)
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._combine import hard_vote, soft_vote, stacked
@@ -34,12 +22,7 @@ from skcoop._compat import (
     HasMethods,
     Interval,
     StrOptions,
-    _BaseComposition,
-    _check_feature_names_in,
     _fit_context,
-    _raise_for_params,
-    _routing_enabled,
-    _VisualBlock,
 )
 from skcoop._cooperation import (
     Judgement,
@@ -49,15 +32,16 @@ from skcoop._cooperation import (
     rows_of,
 )
 from skcoop._deficiencies import qualified_teachers
+from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableSchema, is_frame, without_column
+from skcoop._frames import TableSchema
 from skcoop._gate import Verdict, decide
 from skcoop._lessons import Lessons, no_lessons, translate
-from skcoop._members import FittedMember, Member, find_columns, make_member
+from skcoop._members import Member, able_to_teach, find_columns, make_member
 from skcoop._records import Record
+from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
-from skcoop._validation import is_dropped
 from skcoop.counterfactuals import make_engine
 
 
@@ -74,9 +58,173 @@ def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
     return hasattr(final, "predict_proba")
 
 
-class CooperativeDistiller(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
-):
+class CooperativeDistiller(MemberEnsemble):
+    """Classifiers repair each other through counterfactuals.
+
+    Several classifiers know different things: each was trained on other rows, reads
+    other columns, or is of another kind. A member that gets a row wrong (the student)
+    is taught by a member that gets it right (the teacher): the teacher looks for a
+    virtual instance near the row that is more typical of the row's class in its eyes,
+    and the student trains again with such lessons. Only virtual instances and models
+    move, never a training row. This is cooperative distillation [1]_, made robust:
+    every judgement and every lesson comes from a copy that did not see the row's
+    label, and a student keeps a refit only if it is better on rows it did not see.
+
+    Parameters
+    ----------
+    estimators : list of (str, classifier) pairs
+        The members. A pipeline with a ``ColumnTransformer`` reads the columns that it
+        chooses. ``"drop"`` leaves a member out. A
+        :class:`~sklearn.frozen.FrozenEstimator` teaches but never learns; it may have
+        been fitted on some of the columns and know some of the classes. A member
+        without ``predict_proba`` learns but never teaches.
+
+    counterfactuals : {"batched", "random", "genetic", "kdtree"} or engine, \
+            default="batched"
+        How a teacher finds a virtual instance.
+        :class:`~skcoop.counterfactuals.BatchedDice` answers for all rows at once;
+        the others are dice-ml's own methods, much slower; or any object with
+        ``generate`` as in :class:`~skcoop.counterfactuals.CounterfactualEngine`.
+
+    alpha : float, default=0.5
+        How far towards certainty a lesson goes, in (0, 1]. For a row to whose class
+        the teacher gives probability p, a lesson has at least ``p + alpha (1 - p)``.
+
+    n_rounds : int, default=3
+        Most rounds of teaching; improved members teach the next one. Ends early when
+        no student improves. 0 trains and combines without teaching.
+
+    silo_column : str, default=None
+        Column of a data frame X that names the member which owns each row. Members
+        never see it, and ``predict`` does not need it.
+
+    cv : int, cross-validation generator or iterable, default=5
+        Folds for the judgements. An int gives folds stratified by silo and class.
+        Each row must be held out exactly once.
+
+    accept : {"all", "own"} or None, default="all"
+        Rows that judge whether a student keeps a refit: those of all silos, or only
+        its own. None keeps every refit, in a single round whatever `n_rounds` says,
+        which is the published algorithm.
+
+    combine : {"stack", "soft", "hard"} or classifier, default="stack"
+        How the members' answers become one: a final estimator trained on the
+        cross-fitted probabilities (logistic regression, or the one given), the mean
+        probability, or the majority.
+
+    max_lessons : int, default=None
+        Most deficiencies of one student that are taught in one round, chosen from all
+        classes in turn. All by default.
+
+    n_jobs : int, default=None
+        Number of parallel jobs, see :class:`joblib.Parallel`.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the choice of teachers and every member whose own ``random_state`` is
+        None. Pass an int for the same result in each run, whatever `n_jobs`.
+
+    verbose : int, default=0
+        Whether to print a line for each round.
+
+    Attributes
+    ----------
+    estimators_ : list of classifiers
+        The improved members, without dropped ones. They predict the labels of y.
+
+    named_estimators_ : :class:`~sklearn.utils.Bunch`
+        The same by name; ``"drop"`` for dropped ones.
+
+    initial_estimators_ : list of classifiers
+        The members as they were before any lesson.
+
+    final_estimator_ : classifier or None
+        The final estimator; None if `combine` is ``"soft"`` or ``"hard"``.
+
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+
+    lessons_ : pandas.DataFrame
+        Every virtual instance: `round`, `student`, `teacher`, `source_row` (position
+        in X), `label`, the teacher's `proba_before` and `proba_after`, `distance`
+        (mean change of a column, 0 to 1), `changed` (list of the columns that the
+        teacher changed), `kept` (whether the student was fitted with it in the end),
+        and its cells in ``x__<column>``.
+
+    history_ : pandas.DataFrame
+        One line for each round and pair of student and teacher: `deficiencies` (rows
+        that the teacher has right and the student wrong), `asked` (rows for which
+        this teacher was chosen), `found` (answers of the engine), `rechecked`
+        (answers that held when the teacher was asked again), `taught` (lessons,
+        copies of training rows left out), `accepted`, `kept` (lessons after the
+        gate), the student's out-of-fold accuracy `score_before` and `score_after`,
+        and `failure`, what went wrong.
+
+    n_features_in_ : int
+        Number of columns, without the silo column.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X was a data frame with names that are strings.
+
+    See Also
+    --------
+    make_distiller : Names the members after their types.
+    sklearn.ensemble.VotingClassifier : Averages members without repairing them.
+    sklearn.ensemble.StackingClassifier : Learns how to weigh members.
+
+    Notes
+    -----
+    A classifier that accepts no labels but 0, 1, ... is fitted behind a wrapper that
+    translates. A member whose rows hold one class only answers that class until
+    lessons of another one reach it.
+
+    References
+    ----------
+    .. [1] M. Livanos, I. Davidson, S. Wong. "Cooperative Knowledge Distillation: A
+       Learner Agnostic Approach". AAAI 2024. arXiv:2402.05942.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skcoop import CooperativeDistiller
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> distiller = CooperativeDistiller(
+    ...     [
+    ...         ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
+    ...         ("tree", DecisionTreeClassifier(max_depth=3)),
+    ...         ("bayes", GaussianNB()),
+    ...     ],
+    ...     n_rounds=1,
+    ...     random_state=0,
+    ... )
+    >>> distiller.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.9
+    True
+    >>> sorted(distiller.lessons_["student"].unique())
+    ['bayes', 'linear', 'tree']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimators": "no_validation",
+        "counterfactuals": [
+            StrOptions({"batched", "random", "genetic", "kdtree"}),
+            HasMethods("generate"),
+        ],
+        "alpha": [Interval(Real, 0, 1, closed="right")],
+        "n_rounds": [Interval(Integral, 0, None, closed="left")],
+        "silo_column": "no_validation",
+        "cv": ["cv_object"],
+        "accept": [StrOptions({"all", "own"}), None],
+        "combine": [StrOptions({"soft", "hard", "stack"}), HasMethods("fit")],
+        "max_lessons": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
     def __init__(
         self,
         estimators: Any,
@@ -106,24 +254,6 @@ class CooperativeDistiller(
         self.random_state = random_state
         self.verbose = verbose
 
-    _parameter_constraints: dict[str, Any] = {
-        "estimators": "no_validation",
-        "counterfactuals": [
-            StrOptions({"batched", "random", "genetic", "kdtree"}),
-            HasMethods("generate"),
-        ],
-        "alpha": [Interval(Real, 0, 1, closed="right")],
-        "n_rounds": [Interval(Integral, 0, None, closed="left")],
-        "silo_column": "no_validation",
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods("split"), list],
-        "accept": [StrOptions({"all", "own"}), None],
-        "combine": [StrOptions({"soft", "hard", "stack"}), HasMethods("fit")],
-        "max_lessons": [Interval(Integral, 1, None, closed="left"), None],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
@@ -134,6 +264,37 @@ class CooperativeDistiller(
         sample_weight: Any = None,
         **params: Any,
     ) -> CooperativeDistiller:
+        """Let the members repair each other.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Training rows of all silos. Cells may be missing where the members can
+            take it.
+        y : array-like of shape (n_samples,)
+            Class of each row.
+        silos : array-like of shape (n_samples,), default=None
+            Name of the member that owns each row. Without silos, here or in
+            `silo_column`, every member trains on all rows.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, passed to the members that take it and used in all
+            scores. A lesson has the weight of the row that it was made from; a row of
+            weight 0 takes no part.
+        **params : dict
+            Parameters for the members' ``fit`` and the splitter's ``split``, with
+            metadata routing enabled.
+
+        Returns
+        -------
+        self : CooperativeDistiller
+            The fitted distiller.
+
+        Raises
+        ------
+        ValueError
+            If the members, the labels, the silos or the table cannot be used; the
+            message names the member, silo or column.
+        """
         self._forget()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
@@ -144,7 +305,7 @@ class CooperativeDistiller(
         initial = fit_members(task, members, **jobs)
         find_columns(members, initial, task.codec.names)
         students = np.array([not member.frozen for member in members])
-        teachers = self._able_to_teach(members, initial)
+        teachers = able_to_teach(members, initial)
 
         # 2. Judge every member on every row by a copy that did not see the row.
         everyone = [(k, None) for k in range(len(members))]
@@ -190,11 +351,6 @@ class CooperativeDistiller(
         self._keep(task, members, initial, fitted, final, record, lessons)
         return self
 
-    def _forget(self) -> None:
-        """Drop what an earlier fit left, so that a broken one leaves nothing."""
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
-
     def _n_rounds(self) -> int:
         """Without a judge nothing tells when to stop: one round, as published."""
         return min(self.n_rounds, 1) if self.accept is None else self.n_rounds
@@ -215,7 +371,7 @@ class CooperativeDistiller(
         X = check.check_table(self, X, reset=True)
         y = check.check_labels(self, y)
         check_consistent_length(X, y)
-        routed = self._route(estimators, sample_weight, silos, params)
+        routed = route_fit_parameters(self, estimators, sample_weight, params)
 
         owners = None
         if silos is not None:
@@ -233,6 +389,8 @@ class CooperativeDistiller(
         check.check_classes(self, task.classes)
         if task.owners is not None:
             check.warn_about_single_class_silos(task.y, task.owners, estimators)
+        for name, estimator in estimators:
+            check.check_overlap(name, estimator, task.classes)
         members = []
         for number, (name, estimator) in enumerate(estimators):
             own = np.arange(len(rows))
@@ -246,43 +404,6 @@ class CooperativeDistiller(
                 make_member(name, estimator, own, len(task.codec.names), seed, metadata)
             )
         return task, members, rows
-
-    def _route(
-        self,
-        estimators: Sequence[tuple[str, Any]],
-        sample_weight: Any,
-        silos: Any,
-        params: dict[str, Any],
-    ) -> Bunch:
-        """Say which parameters of fit go to which member and to the splitter."""
-        _raise_for_params(params, self, "fit")
-        if _routing_enabled():
-            given = {"sample_weight": sample_weight, **params}
-            given = {name: v for name, v in given.items() if v is not None}
-            return process_routing(self, "fit", **given)
-        routed = Bunch(splitter=Bunch(split={}))
-        for name, estimator in estimators:
-            routed[name] = Bunch(fit={})
-        if sample_weight is not None:
-            by_member = check.weights_for_members(sample_weight, estimators)
-            for name, metadata in by_member.items():
-                routed[name] = Bunch(fit=metadata)
-        return routed
-
-    def _able_to_teach(
-        self, members: Sequence[Member], fitted: Sequence[Any]
-    ) -> NDArray[np.bool_]:
-        """Mark the members that give probabilities and say who does not."""
-        able = np.array([hasattr(model, "predict_proba") for model in fitted])
-        mute = [m.name for m, can in zip(members, able, strict=True) if not can]
-        if mute:
-            warnings.warn(
-                f"The members {mute} have no predict_proba: they learn and vote but "
-                "cannot teach. Calibrate them or set probability=True to let them.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return able
 
     def _report(self, number: int, verdicts: dict[int, Verdict]) -> None:
         if not self.verbose:
@@ -352,103 +473,48 @@ class CooperativeDistiller(
         self.lessons_ = record.lesson_table(lessons)
         self.history_ = record.history()
         self.initial_estimators_ = list(initial)
-        self.named_estimators_ = Bunch(**dict.fromkeys(self._all_names(), "drop"))
+        self.named_estimators_ = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
         self.named_estimators_.update(zip(names, fitted, strict=True))
         self.final_estimator_ = final
         self.estimators_ = list(fitted)
 
-    def _all_names(self) -> list[str]:
-        return [name for name, _ in self.estimators]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "estimators_")
-
-    def _member_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the members' probabilities for X, (n_members, n_samples, n_classes)."""
-        check_is_fitted(self)
-        if self.silo_column is not None and is_frame(X):
-            X = without_column(X, self.silo_column)
-        X = self._schema.conform(check.check_table(self, X, reset=False))
-        return np.array(
-            [
-                FittedMember(name, model, self.classes_).predict_proba(X)
-                for name, model in self.named_estimators_.items()
-                if not is_dropped(model)
-            ]
-        )
-
     @available_if(_votes_with_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Not available for ``combine="hard"`` or a final estimator without it.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows; the silo column may be there or not.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`.
+        """
         proba = self._member_proba(X)
         if self.final_estimator_ is None:
             return soft_vote(proba)
         return self.final_estimator_.predict_proba(stacked(proba))
 
     def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predicted class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows; the silo column may be there or not.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predicted classes.
+        """
         proba = self._member_proba(X)
         if self.final_estimator_ is not None:
             return self.final_estimator_.predict(stacked(proba))
         if self.combine == "hard":
             return self.classes_[hard_vote(proba)]
         return self.classes_[soft_vote(proba).argmax(axis=1)]
-
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        return np.hstack(list(self._member_proba(X)))
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        check_is_fitted(self, "n_features_in_")
-        _check_feature_names_in(self, input_features, generate_names=False)
-        prefix = type(self).__name__.lower()
-        names = [n for n, e in self.named_estimators_.items() if not is_dropped(e)]
-        return np.asarray(
-            [
-                f"{prefix}_{name}{k}"
-                for name in names
-                for k in range(len(self.classes_))
-            ],
-            dtype=object,
-        )
-
-    @property
-    def named_estimators(self) -> Bunch:
-        """Unfitted members by name."""
-        return Bunch(**dict(self.estimators))
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params: Any) -> CooperativeDistiller:
-        self._set_params("estimators", **params)
-        return self
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        router = MetadataRouter(owner=self).add_self_request(self)
-        for name, estimator in self.estimators:
-            if not is_dropped(estimator):
-                router.add(
-                    **{name: estimator},
-                    method_mapping=MethodMapping().add(caller="fit", callee="fit"),
-                )
-        router.add(
-            splitter=check_cv(self.cv, classifier=True),
-            method_mapping=MethodMapping().add(caller="fit", callee="split"),
-        )
-        return router
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        try:
-            tags.input_tags.allow_nan = all(
-                get_tags(estimator).input_tags.allow_nan
-                for _, estimator in self.estimators
-                if not is_dropped(estimator)
-            )
-        except (TypeError, ValueError, AttributeError):
-            # `estimators` is not a list of pairs: fit says so.
-            tags.input_tags.allow_nan = False
-        return tags
-
-    def _sk_visual_block_(self) -> Any:
-        names, estimators = zip(*self.estimators, strict=True)
-        return _VisualBlock("parallel", estimators, names=names)

@@ -1,6 +1,6 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Lessons: virtual instances in the student's feature space, with where they came from."""
+"""Lessons: virtual instances in the student's feature space, and their origin."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _gather(
             continue
         mine = answer.kept & (teacher_of[answer.rows] == teacher)
         rows, Z = answer.rows[mine], answer.Z[mine]
-        same = (Z == task.Z[rows]) | (np.isnan(Z) & np.isnan(task.Z[rows]))
+        same = (task.Z[rows] == Z) | (np.isnan(Z) & np.isnan(task.Z[rows]))
         gathered += Lessons(
             Z,
             rows,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,6 +177,22 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
         for label in _labels(columns, inputs):
             chosen[names.index(label)] = True
     return reads & chosen
+
+
+def able_to_teach(
+    members: Sequence[Member], fitted: Sequence[Any]
+) -> NDArray[np.bool_]:
+    """Mark the members that give probabilities, and say who does not."""
+    able = np.array([hasattr(model, "predict_proba") for model in fitted])
+    mute = [member.name for member, can in zip(members, able, strict=True) if not can]
+    if mute:
+        warnings.warn(
+            f"The members {mute} have no predict_proba: they learn and vote but cannot "
+            "teach. A CalibratedClassifierCV around them can.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return able
 
 
 def find_columns(

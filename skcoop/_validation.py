@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcoop._compat import _check_sample_weight, _num_samples
 from skcoop._frames import column_names, is_frame, pop_column
-from skcoop._members import weight_parameter
 
 
 def check_estimators(estimators: Any) -> list[tuple[str, Any]]:
@@ -209,7 +208,7 @@ def check_owners(
     if missing.any():
         raise ValueError(
             f"silos holds {missing.sum()} missing labels (first in row "
-            f"{np.flatnonzero(missing)[0]}). Each row must name the member that owns it."
+            f"{np.flatnonzero(missing)[0]}). Each row must name its member."
         )
     names = [name for name, _ in estimators]
     unknown = sorted({str(s) for s in silos if s not in names})
@@ -228,8 +227,8 @@ def check_owners(
             estimator, FrozenEstimator
         ):
             raise ValueError(
-                f"Member {name!r} has no rows: no silo label is {name!r}. Give it rows, "
-                "drop it, or hand it in fitted as a FrozenEstimator."
+                f"Member {name!r} has no rows: no silo label is {name!r}. Give it "
+                "rows, drop it, or hand it in fitted as a FrozenEstimator."
             )
         numbers[position] = sum(number >= 0 for number in numbers.values())
     return np.array([numbers[owner] for owner in owners], dtype=np.intp)
@@ -250,34 +249,16 @@ def warn_about_single_class_silos(
             )
 
 
-def check_overlap(name: str, known: Any, classes: NDArray[Any]) -> None:
+def check_overlap(name: str, estimator: Any, classes: NDArray[Any]) -> None:
     """Raise an error if a frozen model shares no class with y."""
+    if not isinstance(estimator, FrozenEstimator):
+        return
+    known = estimator.classes_
     if not np.isin(np.asarray(known, dtype=object), classes.astype(object)).any():
         raise ValueError(
-            f"The frozen member {name!r} knows the classes {list(known)}, none of which "
-            f"is in y: {list(classes)}. Relabel y or the model."
+            f"The frozen member {name!r} knows the classes {list(known)}, none of "
+            f"which is in y: {list(classes)}. Relabel y or the model."
         )
-
-
-def weights_for_members(
-    sample_weight: Any, estimators: Sequence[tuple[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Say under which name each member's ``fit`` takes the sample weights."""
-    metadata: dict[str, dict[str, Any]] = {}
-    without = []
-    for name, estimator in estimators:
-        parameter = weight_parameter(estimator)
-        metadata[name] = {} if parameter is None else {parameter: sample_weight}
-        if parameter is None and not isinstance(estimator, FrozenEstimator):
-            without.append(name)
-    if without:
-        warnings.warn(
-            f"The members {without} do not take sample_weight and are trained without; "
-            "scores and lessons are weighted all the same.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return metadata
 
 
 def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
