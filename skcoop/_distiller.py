@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -37,7 +36,13 @@ from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import Verdict, decide
 from skcoop._lessons import Lessons, no_lessons, translate
-from skcoop._members import Member, able_to_teach, find_columns, make_member
+from skcoop._members import (
+    Member,
+    able_to_teach,
+    find_columns,
+    make_member,
+    set_seeds,
+)
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
@@ -347,7 +352,7 @@ class CooperativeDistiller(MemberEnsemble):
         fitted = self._fit_improved(task, members, initial, lessons, record)
 
         # 9. Combine the improved members.
-        final = self._fit_final_estimator(task, judgements)
+        final = self._fit_final_estimator(task, judgements, seed)
         self._keep(task, members, initial, fitted, final, record, lessons)
         return self
 
@@ -368,31 +373,28 @@ class CooperativeDistiller(MemberEnsemble):
         estimators = check.check_estimators(self.estimators)
         self._validate_names([name for name, _ in self.estimators])
         X, silos = check.split_silo_column(X, self.silo_column, silos)
-        X = check.check_table(self, X, reset=True)
+        # First the labels: checking them resets what is known of the columns.
         y = check.check_labels(self, y)
+        X = check.check_table(self, X, reset=True)
         check_consistent_length(X, y)
+        weights = check.check_weights(sample_weight, X)
+        if sample_weight is not None:
+            sample_weight = weights
         routed = route_fit_parameters(self, estimators, sample_weight, params)
-
         owners = None
+        taking_part = weights > 0
         if silos is not None:
             owners = check.check_owners(silos, len(y), self.estimators)
-        split_params = routed.splitter.split
-        folds = fold_of_each_row(self.cv, X, y, owners, split_params)
-        weights = check.check_weights(sample_weight, X)
-
-        # Rows without weight and rows of dropped members take no part.
-        taking_part = weights > 0
-        if owners is not None:
+            # The rows of a dropped member leave with it.
             taking_part &= owners >= 0
         rows = np.flatnonzero(taking_part)
+        check.check_classes(self, y[rows])
+        folds = fold_of_each_row(self.cv, X, y, owners, routed.splitter.split)
         task = make_task(X, y, owners, folds, weights, rows)
-        check.check_classes(self, task.classes)
-        if task.owners is not None:
-            check.warn_about_single_class_silos(task.y, task.owners, estimators)
-        for name, estimator in estimators:
-            check.check_overlap(name, estimator, task.classes)
+
         members = []
         for number, (name, estimator) in enumerate(estimators):
+            check.check_overlap(name, estimator, task.classes)
             own = np.arange(len(rows))
             if task.owners is not None:
                 own = np.flatnonzero(task.owners == number)
@@ -400,9 +402,9 @@ class CooperativeDistiller(MemberEnsemble):
                 key: rows_of(value, rows, len(y))
                 for key, value in routed[name].fit.items()
             }
-            members.append(
-                make_member(name, estimator, own, len(task.codec.names), seed, metadata)
-            )
+            member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
+            check.check_silo(member, task.y)
+            members.append(member)
         return task, members, rows
 
     def _report(self, number: int, verdicts: dict[int, Verdict]) -> None:
@@ -444,13 +446,13 @@ class CooperativeDistiller(MemberEnsemble):
         return fitted
 
     def _fit_final_estimator(
-        self, task: Task, judgements: Sequence[Judgement]
+        self, task: Task, judgements: Sequence[Judgement], seed: int
     ) -> Any | None:
         """Train the final estimator on the out-of-fold probabilities of step 2."""
         if isinstance(self.combine, str) and self.combine != "stack":
             return None
-        default = LogisticRegression()
-        final = default if isinstance(self.combine, str) else clone(self.combine)
+        final = LogisticRegression() if isinstance(self.combine, str) else self.combine
+        final = set_seeds(final, seed)
         features = stacked(np.array([judgement.proba for judgement in judgements]))
         if (task.weights == task.weights[0]).all():
             return final.fit(features, task.y)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcoop._compat import _check_sample_weight, _num_samples
 from skcoop._frames import column_names, is_frame, pop_column
+from skcoop._members import Member
 
 
 def check_estimators(estimators: Any) -> list[tuple[str, Any]]:
@@ -96,11 +97,12 @@ def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
             f"{type(estimator).__name__} requires y to be passed, but the target y is "
             "None."
         )
-    kind = type_of_target(y, input_name="y")
-    if kind.startswith("multilabel") or kind == "multiclass-multioutput":
+    shape = getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
-            f"{type(estimator).__name__} supports binary and multiclass targets with "
-            f"one label for each row; y is {kind}."
+            f"{type(estimator).__name__} supports targets with one label for each row: "
+            f"y should be a 1d array, got an array of shape {shape}. Multilabel and "
+            "multioutput targets are not supported."
         )
     y = validate_data(estimator, X="no_validation", y=y)
     check_classification_targets(y)
@@ -195,8 +197,7 @@ def check_owners(
     Raises
     ------
     ValueError
-        If the labels are of the wrong number, missing, no names of members, or if a
-        member that learns has no rows.
+        If the labels are of the wrong number, missing, or no names of members.
     """
     silos = np.asarray(silos, dtype=object)
     if silos.shape != (n_samples,):
@@ -219,34 +220,31 @@ def check_owners(
         )
     owners = np.array([names.index(s) for s in silos], dtype=np.intp)
     numbers = {}
-    for position, (name, estimator) in enumerate(estimators):
+    for position, (_, estimator) in enumerate(estimators):
         if is_dropped(estimator):
             numbers[position] = -1
             continue
-        if not (owners == position).any() and not isinstance(
-            estimator, FrozenEstimator
-        ):
-            raise ValueError(
-                f"Member {name!r} has no rows: no silo label is {name!r}. Give it "
-                "rows, drop it, or hand it in fitted as a FrozenEstimator."
-            )
         numbers[position] = sum(number >= 0 for number in numbers.values())
     return np.array([numbers[owner] for owner in owners], dtype=np.intp)
 
 
-def warn_about_single_class_silos(
-    y: NDArray[Any], owners: NDArray[np.intp], estimators: Sequence[tuple[str, Any]]
-) -> None:
-    """Say which members know only one class before they are taught others."""
-    for number, (name, estimator) in enumerate(estimators):
-        labels = np.unique(y[owners == number])
-        if len(labels) == 1 and not isinstance(estimator, FrozenEstimator):
-            warnings.warn(
-                f"Silo {name!r} holds a single class ({labels[0]!r}): its member "
-                "answers that class always until lessons teach it others.",
-                UserWarning,
-                stacklevel=4,
-            )
+def check_silo(member: Member, y: NDArray[Any]) -> None:
+    """Raise an error for a learner without rows; warn if its rows hold one class."""
+    if member.frozen:
+        return
+    labels = np.unique(y[member.rows])
+    if not len(labels):
+        raise ValueError(
+            f"Member {member.name!r} has no rows to train on. Give its silo rows of "
+            "positive weight, drop it, or hand it in fitted as a FrozenEstimator."
+        )
+    if len(labels) == 1:
+        warnings.warn(
+            f"Silo {member.name!r} holds a single class ({labels[0]!r}): its member "
+            "answers that class always until lessons teach it others.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def check_overlap(name: str, estimator: Any, classes: NDArray[Any]) -> None:
@@ -277,10 +275,11 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
     return weights.astype(np.float64)
 
 
-def check_classes(estimator: Any, classes: NDArray[Any]) -> None:
+def check_classes(estimator: Any, y: NDArray[Any]) -> None:
     """Raise an error if there is nothing to tell apart."""
+    classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, but y "
-            f"(rows without weight left out) holds 1 class: {classes[0]!r}."
+            f"(rows without weight left out) holds 1 class: {list(classes)}."
         )
