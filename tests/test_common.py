@@ -66,7 +66,7 @@ def test_number_of_checks():
 
 
 # The output checks fit on frames and transform arrays on purpose.
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names")
 @pytest.mark.parametrize("check", LEFT_OUT_BY_THE_BATTERY, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("estimator", CONFIGURATIONS[:3], ids=lambda e: e.combine)
 def test_check_that_the_battery_leaves_out(estimator, check):

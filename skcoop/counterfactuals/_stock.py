@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import sklearn
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -177,9 +176,11 @@ class StockDice(BaseEstimator):
         with _LOCK:  # or a seed might be drawn from the state of another search
             seeds = check_random_state(random_state).randint(2**31, size=len(Z))
         found = Z.copy()
-        for row in np.flatnonzero(oracle.knows(labels)):
-            question = Z[row], labels[row], target[row]
-            found[row] = search.answer(*question, seed=int(seeds[row]))
+        columns = {row: search.view.columns(Z[row]) for row in oracle.known(labels)}
+        # Rows that share an explainer follow each other, so that one is kept at a time.
+        for row in sorted(columns, key=columns.__getitem__):
+            oracle.pose(Z[row], labels[[row]], target[row], columns[row])
+            found[row] = search.answer(int(seeds[row]))
         # As the container holds them: rounding may have taken a change back.
         found = codec.encode(codec.decode(found))
         valid = np.array(~_same_cells(found, Z).all(axis=1))
@@ -227,6 +228,11 @@ class _View:
         self.span = np.where(self.varies, span, 1.0)
         whole = [bool((v == np.rint(v)).all()) for v in self.known]
         self.whole = codec.integral | np.array(whole, dtype=bool)
+        # What is left of a number in dice-ml, by which it is known again.
+        self.keys = [
+            self._scaled(j, values).astype(np.float32)
+            for j, values in enumerate(self.known)
+        ]
         self.background = background.copy()
         for j in np.flatnonzero(self.varies):
             cells = self.background[:, j]
@@ -276,9 +282,8 @@ class _View:
         if self.whole[j]:
             values = np.rint(values)
         cut = scaled.astype(np.float32)
-        keys = self._scaled(j, self.known[j]).astype(np.float32)
-        place = np.searchsorted(keys, cut).clip(max=len(keys) - 1)
-        values = np.where(keys[place] == cut, self.known[j][place], values)
+        place = np.searchsorted(self.keys[j], cut).clip(max=len(self.keys[j]) - 1)
+        values = np.where(self.keys[j][place] == cut, self.known[j][place], values)
         return np.where(cut == np.float32(self._scaled(j, own)), own, values)
 
 
@@ -298,29 +303,29 @@ class _Oracle:
         self.n_predictions = 0
         self.failure: Exception | None = None
         self.deadline = np.inf
-        # dice-ml needs scikit-learn's default containers, the teacher the user's.
-        self.config = sklearn.get_config()
 
     def proba(self, Z: FloatMatrix, labels: NDArray[Any]) -> NDArray[np.float64]:
         """Return the teacher's probability of each encoded row's own class."""
         if not len(Z):
             return np.zeros(0)
         self.n_predictions += len(Z)
-        with sklearn.config_context(**self.config):
-            return true_class_proba(self.teacher, self.codec.decode(Z), labels)
+        return true_class_proba(self.teacher, self.codec.decode(Z), labels)
 
-    def knows(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Mark the classes that the teacher has seen; no change raises another's."""
+    def known(self, labels: NDArray[Any]) -> list[int]:
+        """Return the rows whose class the teacher has seen; others have no answer."""
         classes = np.asarray(self.teacher.classes_, dtype=object)
-        return (labels[:, None] == classes).any(axis=1)
+        known = (labels[:, None] == classes).any(axis=1)
+        return np.flatnonzero(known).tolist()
 
     def pose(
-        self, z: FloatMatrix, label: Any, target: float, columns: tuple[int, ...]
+        self,
+        z: FloatMatrix,
+        label: NDArray[Any],
+        target: float,
+        columns: tuple[int, ...],
     ) -> None:
-        """Turn to one row."""
-        self.z, self.target, self.columns = z, target, columns
-        self.label = np.empty(1, dtype=object)
-        self.label[0] = label
+        """Turn to one row, of which the given columns may change."""
+        self.z, self.label, self.target, self.columns = z, label, target, columns
 
     def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Answer dice-ml, as long as there is time."""
@@ -347,17 +352,14 @@ class _Search:
         reads = columns_read(teacher, self.codec.names)
         self.view = _View(self.codec, self.codec.encode(background), reads)
         self.oracle = _Oracle(teacher, self.codec, self.view)
-        self.explainers: dict[tuple[int, ...], Any] = {}
+        self.explainer: tuple[tuple[int, ...], Any] = ((), None)
         self.failures: list[Exception] = []
 
-    def answer(
-        self, z: FloatMatrix, label: Any, target: float, *, seed: int
-    ) -> FloatMatrix:
-        """Return dice-ml's answer for an encoded row, or the row if there is none."""
-        columns = self.view.columns(z)
+    def answer(self, seed: int) -> FloatMatrix:
+        """Return dice-ml's answer for the oracle's row, or the row if there is none."""
+        z, columns = self.oracle.z, self.oracle.columns
         if not columns:
             return z
-        self.oracle.pose(z, label, target, columns)
         with _contained(seed):
             try:
                 answer = self._ask(columns, self.view.show(z[None], columns))
@@ -367,17 +369,16 @@ class _Search:
                 if error is self.oracle.failure:
                     raise  # the teacher's own error is not dice-ml's
                 # This is how dice-ml says that there is no answer.
-                if type(error).__name__ != "UserConfigValidationException":
+                if "No counterfactuals found" not in str(error):
                     self.failures.append(error)
                 return z
-        return self.view.read(answer, z, columns)[0]
+            return self.view.read(answer, z, columns)[0]
 
     def _ask(self, columns: tuple[int, ...], query: pd.DataFrame) -> pd.DataFrame:
-        self.oracle.deadline = np.inf
-        if columns not in self.explainers:
-            self.explainers[columns] = self._explainer(columns)
+        if columns != self.explainer[0]:
+            self.explainer = columns, self._explainer(columns)
         self.oracle.deadline = perf_counter() + self.engine.time_limit
-        answers = self.explainers[columns].generate_counterfactuals(
+        answers = self.explainer[1].generate_counterfactuals(
             query,
             total_CFs=1,
             desired_range=[0.0, 1.0],
@@ -439,8 +440,7 @@ def _contained(seed: int) -> Iterator[None]:
         explainer_base.tqdm = iter
         vars(dice_random)["print"] = lambda *args, **kwargs: None
         try:
-            with sklearn.config_context(transform_output="default"):
-                yield
+            yield
         finally:
             explainer_base.tqdm = bar
             vars(dice_random).pop("print", None)
