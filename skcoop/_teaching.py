@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcoop._frames import FloatMatrix, take
+from skcoop._frames import FloatMatrix, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._task import Task, mixed
 from skcoop.counterfactuals._protocol import (
@@ -180,7 +180,6 @@ def _ask(
 ) -> Answers:
     """Put all rows to one copy at once. An engine that fails costs its answers only."""
     X, labels = take(task.X, rows), task.y[rows]
-    before = true_class_proba(teacher, X, labels)
     try:
         result = engine.generate(
             teacher,
@@ -199,9 +198,10 @@ def _ask(
             )
     except Exception as error:  # engines are plug-ins: none may end a fit
         nothing = np.zeros(len(rows), dtype=bool)
+        unknown = np.full(len(rows), np.nan)
         failure = f"{type(error).__name__}: {error}"
-        return Answers(rows, task.Z[rows], nothing, nothing, before, before, failure)
-    kept, after = recheck(task, teacher, rows, Z, found, background, before, alpha)
+        return Answers(rows, task.Z[rows], nothing, nothing, unknown, unknown, failure)
+    kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
     return Answers(rows, Z, found, kept, before, after)
 
 
@@ -212,34 +212,38 @@ def recheck(
     Z: FloatMatrix,
     found: NDArray[np.bool_],
     background: NDArray[np.intp],
-    before: NDArray[np.float64],
     alpha: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
     """Ask the teacher again and keep only what holds.
 
-    An answer must reach its target, ``p + alpha (1 - p)``, stay within the values of
-    the background, and lose no value of its row.
+    An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
+    within the values of the background, and lose no value of its row.
 
     Returns
     -------
     kept : ndarray of bool, shape (n_rows,)
         Answers that hold.
-    after : ndarray of shape (n_rows,)
-        The teacher's probability of the true class for each answer.
+    before, after : ndarray of shape (n_rows,)
+        The teacher's probability of the true class, for each row and its answer; NaN
+        where there is no answer to ask about.
     """
-    after = before.copy()
     kept = found & _within(task, task.Z[rows], Z, task.Z[background])
-    if kept.any():
-        X = task.codec.decode(Z[kept])
-        after[kept] = true_class_proba(teacher, X, task.y[rows][kept])
-    kept &= after >= target_probability(before, alpha) - TOLERANCE
-    return kept, after
+    before, after = np.full((2, len(rows)), np.nan)
+    asked = np.flatnonzero(kept)
+    if len(asked):
+        both = stack(take(task.X, rows[asked]), task.codec.decode(Z[asked]))
+        labels = np.tile(task.y[rows[asked]], 2)
+        proba = true_class_proba(teacher, both, labels)
+        before[asked], after[asked] = np.split(proba, 2)
+    with np.errstate(invalid="ignore"):
+        kept &= after >= target_probability(before, alpha) - TOLERANCE
+    return kept, before, after
 
 
 def _within(
     task: Task, before: FloatMatrix, after: FloatMatrix, background: FloatMatrix
 ) -> NDArray[np.bool_]:
-    """Tell whether each changed cell holds a value that the background allows."""
+    """Tell whether something changed, and only to what the background allows."""
     unchanged = (before == after) | (np.isnan(before) & np.isnan(after))
     with np.errstate(invalid="ignore"):
         low = np.where(np.isnan(background), np.inf, background).min(axis=0)
@@ -248,4 +252,4 @@ def _within(
     for j in np.flatnonzero(task.codec.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])
     inside &= task.codec.varies
-    return (unchanged | inside).all(axis=1)
+    return (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)

@@ -25,11 +25,14 @@ from skcoop.counterfactuals._protocol import (
 # scoring them is one prediction each.
 _MOST_DONORS = 5000
 # End points tried for a row before it is left to the climb.
-_DONORS_TRIED = 3
-# Each halving brings a lesson closer to its row: 2**-6 is below 2% of the way.
-_HALVINGS = 6
-# Values of a column that the climb tries.
-_VALUES_TRIED = 6
+_ENDS_TRIED = 3
+# The way between a row and its end is cut into 4 steps, the step that reaches the
+# target into 4 again, and again: a lesson is within 1/64 of the nearest on its way.
+_STEPS, _SECTIONS = 4, 3
+# Values of a column that the climb tries, and how often it goes over the columns.
+_VALUES_TRIED, _SWEEPS = 6, 2
+# Candidates put to the teacher at once.
+_MOST_CANDIDATES = 30_000
 # Query rows handled at once; bounds memory, changes no answer.
 _BLOCK = 20_000
 
@@ -39,9 +42,9 @@ class BatchedDice(BaseEstimator):
 
     For each row the search takes the nearest background row that reaches the target,
     copies its values, and comes back as far as the teacher allows: first along the
-    straight line, then column by column. What it returns is valid by construction,
-    lies within the values of the background, and changes few columns. All rows are
-    put to the teacher together, a few dozen predictions for each.
+    straight line, then, with `sparse`, column by column. What it returns is valid by
+    construction and lies within the values of the background. All rows are put to the
+    teacher together, a dozen predictions for each.
 
     A row of which the teacher is already certain (a probability of 1, as trees and
     forests often give) has no stricter target. Its virtual instance lies `alpha` of
@@ -55,6 +58,10 @@ class BatchedDice(BaseEstimator):
     permitted_range : dict, default=None
         For a column's label, the ``[lowest, highest]`` number or the list of
         categories that it may be given. The values of the background by default.
+    sparse : bool, default=False
+        Whether to give columns their own values back as long as the target stays
+        reached. For explanations; as lessons, sparse instances teach no better and
+        cost more predictions.
 
     References
     ----------
@@ -75,9 +82,16 @@ class BatchedDice(BaseEstimator):
     True
     """
 
-    def __init__(self, features_to_vary: Any = "all", permitted_range: Any = None):
+    def __init__(
+        self,
+        *,
+        features_to_vary: Any = "all",
+        permitted_range: Any = None,
+        sparse: bool = False,
+    ):
         self.features_to_vary = features_to_vary
         self.permitted_range = permitted_range
+        self.sparse = sparse
 
     def generate(
         self,
@@ -136,6 +150,7 @@ class _Search:
 
     def __init__(self, engine: BatchedDice, teacher: Any, background: Any, X: Any):
         self.teacher = teacher
+        self.sparse = engine.sparse
         self.codec = TableCodec(stack(background, X))
         self.n_predictions = 0
         rows = self.codec.encode(background)
@@ -201,7 +216,8 @@ class _Search:
         self._find_ends(state)
         self._climb(state)
         self._come_back(state)
-        self._revert_columns(state)
+        if self.sparse:
+            self._revert_columns(state)
         return state.best, state.valid, state.before, state.after
 
     def _find_ends(self, state: _State) -> None:
@@ -214,7 +230,7 @@ class _Search:
             return proba >= state.target[block, None] - TOLERANCE
 
         nearest, distance = self.metric.nearest(
-            state.Q, self.donors, confident, k=_DONORS_TRIED, columns=self.varies
+            state.Q, self.donors, confident, k=_ENDS_TRIED, columns=self.varies
         )
         for tried in range(nearest.shape[1]):
             rows = np.flatnonzero(
@@ -229,52 +245,93 @@ class _Search:
         return np.where(self.varies & ~np.isnan(donors), donors, Q)
 
     def _climb(self, state: _State) -> None:
-        """Raise what no background row could reach, one column after the other.
+        """Raise what no background row could reach.
 
-        A row starts from the background row that is most confident of its class; each
-        column then takes the value, out of a few that confident rows have, which the
-        teacher likes best.
+        A row starts from the background row that is most confident of its class. All
+        single changes to values that confident rows have are tried at once; then the
+        best change of each column joins the others, the most useful first.
         """
         open_rows = np.flatnonzero(~state.valid & state.known)
-        if not len(open_rows) or not len(self.donors):
+        varied = np.flatnonzero(self.varies)
+        if not len(open_rows) or not len(self.donors) or not len(varied):
             return
-        best_donor = self.donor_proba.argmax(axis=0)[state.codes[open_rows]]
-        Z = self._towards(state.Q[open_rows], self.donors[best_donor])
-        proba = state.offer(open_rows, Z)
-        for j in np.flatnonzero(self.varies):
-            active = np.flatnonzero(~state.valid[open_rows])
-            for code in np.unique(state.codes[open_rows[active]]):
-                some = active[state.codes[open_rows[active]] == code]
-                for value in self._typical_values(j, code):
-                    trial = Z[some].copy()
-                    trial[:, j] = value
-                    reached = state.offer(open_rows[some], trial)
-                    better = reached > proba[some]
-                    Z[some[better]] = trial[better]
-                    proba[some[better]] = reached[better]
+        for code in np.unique(state.codes[open_rows]):
+            rows = open_rows[state.codes[open_rows] == code]
+            start = self.donors[[self.donor_proba[:, code].argmax()]]
+            values = self._typical_values(varied, code)
+            per_block = max(1, _MOST_CANDIDATES // values.size)
+            for first in range(0, len(rows), per_block):
+                block = rows[first : first + per_block]
+                Z = self._towards(state.Q[block], start)
+                for _ in range(_SWEEPS):
+                    Z = self._climb_together(state, block, Z, varied, values)
         state.ends = state.best.copy()
 
-    def _typical_values(self, j: int, code: int) -> NDArray[np.float64]:
-        """Return a few values of a column among the rows most confident of a class."""
+    def _typical_values(self, varied: NDArray[np.intp], code: int) -> FloatMatrix:
+        """Return for each column a few values of the rows most confident of a class."""
         proba = self.donor_proba[:, code]
-        values = self.donors[proba >= np.median(proba), j]
-        values = np.unique(values[~np.isnan(values)])
-        places = np.linspace(0, len(values) - 1, min(_VALUES_TRIED, len(values)))
-        return values[np.unique(np.rint(places).astype(np.intp))]
+        confident = self.donors[proba >= np.median(proba)]
+        places = np.linspace(0, 1, _VALUES_TRIED)
+        values = np.empty((len(varied), _VALUES_TRIED))
+        for position, j in enumerate(varied):
+            known = np.unique(confident[~np.isnan(confident[:, j]), j])
+            at = np.rint(places * (len(known) - 1)).astype(np.intp)
+            values[position] = known[at] if len(known) else np.nan
+        return values
+
+    def _climb_together(
+        self,
+        state: _State,
+        rows: NDArray[np.intp],
+        Z: FloatMatrix,
+        varied: NDArray[np.intp],
+        values: FloatMatrix,
+    ) -> FloatMatrix:
+        """Make one sweep for a block of rows and return where it led."""
+        n, (d, v) = len(rows), values.shape
+        trials = np.repeat(Z, d * v, axis=0)
+        known = np.where(np.isnan(values), Z[:, varied, None], values)
+        trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
+        proba = state.offer(np.repeat(rows, d * v), trials, first=d * v)
+        proba = proba.reshape(n, d, v)
+        best = np.take_along_axis(known, proba.argmax(axis=2)[:, :, None], axis=2)
+        rank = np.argsort(np.argsort(-proba.max(axis=2), axis=1, kind="stable"), axis=1)
+        joined = rank[:, None, :] <= np.arange(d)[None, :, None]
+        trials = np.repeat(Z, d, axis=0)
+        trials[:, varied] = np.where(
+            joined, best[:, None, :, 0], Z[:, None, varied]
+        ).reshape(n * d, d)
+        proba = state.offer(np.repeat(rows, d), trials, first=d).reshape(n, d)
+        return trials.reshape(n, d, -1)[np.arange(n), proba.argmax(axis=1)]
 
     def _come_back(self, state: _State) -> None:
-        """Halve the way between each row and its end point as long as it is valid."""
+        """Search the way between each row and its end point for the nearest valid step.
+
+        Several steps are tried at once: asking a model often costs more than asking it
+        about a few more rows.
+        """
         rows = np.flatnonzero(state.valid)
+        # A certain row has no stricter target: a step of alpha is what it is for.
         near = np.where(state.certain[rows], state.alpha, 0.0)
         far = np.ones(len(rows))
-        # A certain row has no stricter target: a step of alpha is what it is for.
-        step = np.where(state.certain[rows], near, 0.5)
-        for _ in range(_HALVINGS):
-            Z = self._between(state.Q[rows], state.ends[rows], step)
-            good = state.offer(rows, Z) >= state.target[rows] - TOLERANCE
-            far = np.where(good, step, far)
-            near = np.where(good, near, step)
-            step = (near + far) / 2
+        if state.certain.any():
+            certain = state.certain[rows]
+            some = rows[certain]
+            Z = self._between(state.Q[some], state.ends[some], near[certain])
+            good = state.offer(some, Z) >= state.target[some] - TOLERANCE
+            far[certain] = np.where(good, near[certain], 1.0)
+        for _ in range(_SECTIONS):
+            width = (far - near) / _STEPS
+            steps = near[:, None] + width[:, None] * np.arange(1, _STEPS)
+            Z = self._between(
+                np.repeat(state.Q[rows], _STEPS - 1, axis=0),
+                np.repeat(state.ends[rows], _STEPS - 1, axis=0),
+                steps.ravel(),
+            )
+            proba = state.offer(np.repeat(rows, _STEPS - 1), Z, first=_STEPS - 1)
+            good = proba.reshape(len(rows), -1) >= state.target[rows, None] - TOLERANCE
+            found = np.where(good.any(axis=1), good.argmax(axis=1) + 1, _STEPS)
+            near, far = near + width * (found - 1), near + width * found
 
     def _between(
         self, Q: FloatMatrix, ends: FloatMatrix, step: NDArray[np.float64]
@@ -289,22 +346,37 @@ class _Search:
         return np.where(ends == Q, Q, Z)
 
     def _revert_columns(self, state: _State) -> None:
-        """Give columns their own values back, the farthest first, several at once."""
+        """Give as many columns as possible their own values back.
+
+        Each column is reverted alone to see what it is worth; then those that are worth
+        least for the way they went are reverted together, as many as the target allows.
+        """
         rows = np.flatnonzero(state.valid & ~state.certain)
-        if not len(rows):
-            return
-        size = max(1, int(np.sqrt(self.varies.sum())))
-        for chunk in (size, 1):
-            changes = self.metric.changes(state.Q[rows], state.best[rows])
-            order = np.argsort(-changes, axis=1, kind="stable")
-            n_changed = (changes > 0).sum(axis=1)
-            for start in range(0, int(n_changed.max(initial=0)), chunk):
-                some = np.flatnonzero(n_changed > start)
-                columns = order[some, start : start + chunk]
-                Z = state.best[rows[some]]
-                own = np.take_along_axis(state.Q[rows[some]], columns, axis=1)
-                np.put_along_axis(Z, columns, own, axis=1)
-                state.offer(rows[some], Z)
+        varied = np.flatnonzero(self.varies)
+        per_block = max(1, _MOST_CANDIDATES // max(1, len(varied)))
+        for first in range(0, len(rows), per_block):
+            self._revert_together(state, rows[first : first + per_block], varied)
+
+    def _revert_together(
+        self, state: _State, rows: NDArray[np.intp], varied: NDArray[np.intp]
+    ) -> None:
+        n, d = len(rows), len(varied)
+        Q, Z = state.Q[rows][:, varied], state.best[rows]
+        changes = self.metric.changes(state.Q[rows], Z)[:, varied]
+        trials = np.repeat(Z, d, axis=0)
+        trials[np.arange(n * d), np.tile(varied, n)] = Q.ravel()
+        proba = self.ask(trials)[np.arange(n * d), np.repeat(state.codes[rows], d)]
+        loss = state.after[rows, None] - proba.reshape(n, d)
+        # What costs nothing goes first, then by the way saved for each bit of loss.
+        worth = np.maximum(loss, 0.0) / np.maximum(changes, TOLERANCE)
+        rank = np.argsort(np.argsort(worth, axis=1, kind="stable"), axis=1)
+        low, high = np.zeros(n, dtype=np.intp), np.full(n, d)
+        while (low < high).any():
+            middle = (low + high + 1) // 2
+            trial = Z.copy()
+            trial[:, varied] = np.where(rank < middle[:, None], Q, Z[:, varied])
+            good = state.offer(rows, trial) >= state.target[rows] - TOLERANCE
+            low, high = np.where(good, middle, low), np.where(good, high, middle - 1)
 
 
 class _State:
@@ -328,11 +400,22 @@ class _State:
         self.best, self.ends = Q.copy(), Q.copy()
         self.valid = np.zeros(len(Q), dtype=bool)
 
-    def offer(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
+    def offer(
+        self, rows: NDArray[np.intp], Z: FloatMatrix, first: int = 1
+    ) -> NDArray[np.float64]:
         """Ask the teacher about candidates and keep those that reach their target.
 
         An instance is judged after rounding, as it would be handed out. One that is
         the row itself is no answer.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_candidates,)
+            The row that each candidate is for.
+        Z : ndarray of shape (n_candidates, n_features)
+            The candidates.
+        first : int, default=1
+            Candidates of one row, next to each other; the first valid one counts.
 
         Returns
         -------
@@ -343,7 +426,12 @@ class _State:
         Q = self.Q[rows]
         moved = ~((Z == Q) | (np.isnan(Z) & np.isnan(Q))).all(axis=1)
         good = moved & (proba >= self.target[rows] - TOLERANCE)
-        self.best[rows[good]] = Z[good]
-        self.after[rows[good]] = proba[good]
-        self.valid[rows[good]] = True
+        chosen = good.reshape(-1, first)
+        chosen = (
+            np.flatnonzero(chosen.any(axis=1)) * first
+            + chosen.argmax(axis=1)[chosen.any(axis=1)]
+        )
+        self.best[rows[chosen]] = Z[chosen]
+        self.after[rows[chosen]] = proba[chosen]
+        self.valid[rows[chosen]] = True
         return proba

@@ -155,8 +155,9 @@ class StockDice(BaseEstimator):
         alpha : float, default=0.5
             The target is ``p + alpha * (1 - p)`` for a row of probability p.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws. An int makes the answers repeatable; None takes one seed
-            for each row from NumPy's global state, as scikit-learn does.
+            Seed of the draws. An int makes the answers repeatable, apart from searches
+            that the time limit ends; None takes one seed for each row from NumPy's
+            global state, as scikit-learn does.
 
         Returns
         -------
@@ -182,7 +183,7 @@ class StockDice(BaseEstimator):
             oracle.pose(Z[row], labels[[row]], target[row], columns[row])
             found[row] = search.answer(int(seeds[row]))
         # As the container holds them: rounding may have taken a change back.
-        found = codec.encode(codec.decode(found))
+        found = np.array(codec.encode(codec.decode(found)))
         valid = np.array(~_same_cells(found, Z).all(axis=1))
         after = before.copy()
         after[valid] = oracle.proba(found[valid], labels[valid])

@@ -1,0 +1,1026 @@
+"""StockDice contains dice-ml's faults; the second half reproduces them on dice-ml."""
+
+import pickle
+import random
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import dice_ml
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import tqdm
+from dice_ml.explainer_interfaces import dice_random, explainer_base
+from joblib import Parallel, delayed
+from raiutils.exceptions import UserConfigValidationException
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skcoop.counterfactuals import _stock
+from skcoop.counterfactuals._protocol import (
+    TOLERANCE,
+    CounterfactualEngine,
+    target_probability,
+    true_class_proba,
+)
+from skcoop.counterfactuals._stock import StockDice
+
+METHODS = ["random", "genetic", "kdtree"]
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def stock(method="random", **params):
+    return StockDice(method, **{"time_limit": 2.0, "sample_size": 200, **params})
+
+
+def unsure_rows(teacher, X, y, n=4):
+    """Rows that the teacher has right but not for certain, of all classes."""
+    p = true_class_proba(teacher, X, y)
+    rows = np.flatnonzero((p > 0.5) & (p < 0.95))
+    return rows[:: max(1, len(rows) // n)][:n]
+
+
+def assert_honest(answer, teacher, X, y, alpha=0.5):
+    """Ask the teacher again about everything that an answer claims."""
+    p = true_class_proba(teacher, X, y)
+    after = true_class_proba(teacher, answer.X, y)
+    np.testing.assert_allclose(answer.proba_before, p, atol=1e-12)
+    np.testing.assert_allclose(answer.proba_after, after, atol=1e-12)
+    reached = after >= target_probability(p, alpha) - 2 * TOLERANCE
+    assert reached[answer.valid].all()
+    assert answer.valid.dtype == bool
+    assert answer.valid.shape == (len(p),)
+    changed = ~same_cells(X, answer.X)
+    np.testing.assert_array_equal(changed.any(axis=1), answer.valid)
+    return changed
+
+
+def same_cells(first, second):
+    first, second = (pd.DataFrame(cells_of(X)) for X in (first, second))
+    return ((first == second) | (first.isna() & second.isna())).to_numpy()
+
+
+def cells_of(X):
+    return X.to_numpy() if hasattr(X, "to_numpy") else X
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """A teacher that nothing can convince; it counts and may be slow."""
+
+    def __init__(self, proba=0.6, seconds=0.0):
+        self.proba = proba
+        self.seconds = seconds
+        self.classes_ = np.array([0, 1])
+        self.calls = 0
+
+    def predict_proba(self, X):
+        self.calls += 1
+        time.sleep(self.seconds)
+        return np.tile([self.proba, 1 - self.proba], (len(X), 1))
+
+
+@pytest.fixture(scope="module")
+def iris():
+    """Three classes with names, numbers only, an unsure linear teacher."""
+    X, y = load_iris(return_X_y=True)
+    y = np.array(["setosa", "versicolor", "virginica"], dtype=object)[y]
+    teacher = LogisticRegression(C=0.3, max_iter=1000).fit(X, y)
+    rows = unsure_rows(teacher, X, y)
+    return teacher, X, y, rows
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A frame with every kind of column, and a teacher that reads all but two."""
+    rng = np.random.default_rng(0)
+    n = 120
+    X = pd.DataFrame(
+        {
+            "when": pd.date_range("2020-01-01", periods=n),
+            "place": rng.choice(["north", "south east", "west"], n),
+            "size": pd.Categorical(
+                rng.choice(["S", "M", "L"], n), categories=["S", "M", "L", "XL"]
+            ),
+            "flag": rng.random(n) < 0.5,
+            "byte": rng.integers(0, 256, n).astype(np.uint8),
+            "big": rng.integers(2**40, 2**50, n),
+            "single": rng.normal(size=n).astype(np.float32),
+            "number": rng.normal(size=n),
+            "constant": np.full(n, 7),
+            "unread": rng.normal(size=n),
+        }
+    )
+    score = X["number"] + X["single"] + (X["place"] == "west") + X["flag"]
+    score += X["byte"] / 255 + X["big"] / 2**50 + (X["size"] == "L")
+    y = np.where(score > score.median(), "yes", "no")
+    encode = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["place", "size"]),
+        (StandardScaler(), ["flag", "byte", "big", "single", "number", "constant"]),
+    )
+    teacher = make_pipeline(encode, LogisticRegression(C=0.3)).fit(X, y)
+    return teacher, X, y, unsure_rows(teacher, X, y)
+
+
+# The engine: parameters and answers
+
+
+def test_parameters_follow_scikit_learn():
+    engine = StockDice("kdtree", time_limit=3, sample_size=50, max_iterations=7)
+    params = {"method": "kdtree", "time_limit": 3, "sample_size": 50}
+    assert clone(engine).get_params() == {**params, "max_iterations": 7}
+    assert isinstance(engine, CounterfactualEngine)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"method": "gradient"},
+        {"time_limit": 0},
+        {"time_limit": None},
+        {"sample_size": 0},
+        {"max_iterations": 1.5},
+    ],
+)
+def test_wrong_parameters_are_named(params, iris):
+    teacher, X, y, _ = iris
+    engine = StockDice(**params)
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter"):
+        engine.generate(teacher, X[:1], y[:1], background=X)
+
+
+@every_method
+@pytest.mark.parametrize("alpha", [0.2, 0.8])
+def test_valid_means_valid(method, alpha, iris):
+    teacher, X, y, rows = iris
+    answer = stock(method).generate(
+        teacher, X[rows], y[rows], background=X, alpha=alpha, random_state=0
+    )
+    assert_honest(answer, teacher, X[rows], y[rows], alpha)
+    assert answer.valid.mean() >= 0.5
+    assert isinstance(answer.X, np.ndarray)
+    assert answer.X.dtype == X.dtype
+    assert answer.n_predictions > len(rows)
+    assert answer.seconds > 0
+
+
+def test_alpha_is_how_far_a_lesson_goes(iris):
+    teacher, X, y, rows = iris
+    step = {}
+    for alpha in (0.1, 0.9):
+        answer = stock().generate(
+            teacher, X[rows], y[rows], background=X, alpha=alpha, random_state=0
+        )
+        assert answer.valid.any()
+        step[alpha] = (answer.proba_after - answer.proba_before)[answer.valid]
+    assert step[0.1].mean() < step[0.9].mean()
+
+
+@every_method
+def test_an_int_repeats_the_answer(method, iris):
+    teacher, X, y, rows = iris
+    first, second = (
+        stock(method).generate(
+            teacher, X[rows], y[rows], background=X, random_state=seed
+        )
+        for seed in (3, 3)
+    )
+    np.testing.assert_array_equal(first.X, second.X)
+    np.testing.assert_array_equal(first.valid, second.valid)
+    assert first.n_predictions == second.n_predictions
+
+
+def test_seeds_differ_and_may_be_random_states(iris):
+    teacher, X, y, rows = iris
+
+    def ask(random_state):
+        return stock().generate(
+            teacher, X[rows], y[rows], background=X, random_state=random_state
+        )
+
+    assert not np.array_equal(ask(1).X, ask(2).X)
+    np.testing.assert_array_equal(ask(np.random.RandomState(1)).X, ask(1).X)
+
+
+def test_without_a_seed_the_global_state_decides(iris):
+    teacher, X, y, rows = iris
+    answers = []
+    for _ in range(2):
+        np.random.seed(5)  # noqa: NPY002
+        answers.append(stock().generate(teacher, X[rows], y[rows], background=X).X)
+    np.testing.assert_array_equal(*answers)
+    third = stock().generate(teacher, X[rows], y[rows], background=X).X
+    assert not np.array_equal(answers[0], third)
+
+
+def test_a_row_does_not_depend_on_the_rows_after_it(iris):
+    teacher, X, y, rows = iris
+    for method in METHODS:
+        alone, together = (
+            stock(method).generate(
+                teacher, X[some], y[some], background=X, random_state=0
+            )
+            for some in (rows[:1], rows)
+        )
+        np.testing.assert_array_equal(alone.X, together.X[:1])
+
+
+# Nothing leaks out
+
+
+def states():
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), kind, keys.tolist(), rest
+
+
+@every_method
+def test_global_states_are_restored(method, iris):
+    teacher, X, y, rows = iris
+    random.gauss(0, 1)
+    np.random.standard_normal()  # noqa: NPY002 (leaves a second normal draw waiting)
+    before = states()
+    answer = stock(method).generate(
+        teacher, X[rows], y[rows], background=X, random_state=0
+    )
+    assert answer.valid.any()
+    assert states() == before
+
+
+@every_method
+def test_global_states_are_restored_after_trouble(method, iris):
+    _, X, _, _ = iris
+    before = states()
+    engine = stock(method, time_limit=0.2)
+    answer = engine.generate(Constant(), X[:2], [0, 1], background=X, random_state=0)
+    assert not answer.valid.any()
+    assert states() == before
+
+
+class Failing(Constant):
+    def predict_proba(self, X):
+        if self.calls == 2:
+            raise ValueError("this teacher is tired")
+        return super().predict_proba(X)
+
+
+@every_method
+def test_the_teachers_own_error_is_not_hidden(method, iris):
+    _, X, _, _ = iris
+    before = states()
+    with pytest.raises(ValueError, match="this teacher is tired"):
+        stock(method).generate(
+            Failing(), X[:3], [0, 0, 0], background=X, random_state=0
+        )
+    assert states() == before
+    assert explainer_base.tqdm is tqdm.tqdm
+
+
+@every_method
+def test_silence(method, iris, capfd):
+    teacher, X, y, rows = iris
+    engine = stock(method, time_limit=0.2)
+    engine.generate(teacher, X[rows], y[rows], background=X, random_state=0)
+    engine.generate(Constant(), X[:2], [0, 1], background=X, random_state=0)
+    assert capfd.readouterr() == ("", "")
+    assert explainer_base.tqdm is tqdm.tqdm
+    assert "print" not in vars(dice_random)
+
+
+def test_others_may_print_meanwhile(iris, capsys):
+    _, X, _, _ = iris
+
+    class Talking(Constant):
+        def predict_proba(self, X):
+            print("the teacher speaks")
+            return super().predict_proba(X)
+
+    stock().generate(Talking(), X[:1], [0], background=X, random_state=0)
+    assert capsys.readouterr().out.count("the teacher speaks") > 1
+
+
+def test_answers_carry_no_explainer(iris):
+    teacher, X, y, rows = iris
+    answer = stock().generate(teacher, X[rows], y[rows], background=X, random_state=0)
+    assert b"dice_ml" not in pickle.dumps(answer)
+
+
+def test_dice_ml_is_imported_when_it_is_used():
+    code = (
+        "import sys, skcoop.counterfactuals._stock as stock; stock.StockDice();"
+        "sys.exit('dice_ml' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_threads_get_the_answers_of_lonely_callers(iris):
+    teacher, X, y, rows = iris
+    tasks = [(method, seed) for seed in range(3) for method in METHODS]
+
+    def ask(task):
+        method, seed = task
+        some = rows[seed : seed + 2]
+        return (
+            stock(method)
+            .generate(teacher, X[some], y[some], background=X, random_state=seed)
+            .X
+        )
+
+    alone = [ask(task) for task in tasks]
+    before = states()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(ask, tasks))
+    for first, second in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert states() == before
+    assert explainer_base.tqdm is tqdm.tqdm
+
+
+def test_processes_get_the_answers_of_lonely_callers(iris):
+    teacher, X, y, rows = iris
+    arguments = (teacher, X[rows], y[rows])
+    alone, *together = [
+        stock().generate(*arguments, background=X, random_state=0),
+        *Parallel(n_jobs=2)(
+            delayed(stock(method).generate)(*arguments, background=X, random_state=0)
+            for method in ("random", "kdtree")
+        ),
+    ]
+    np.testing.assert_array_equal(alone.X, together[0].X)
+    assert_honest(together[1], *arguments)
+
+
+# Searches end
+
+
+@every_method
+def test_an_unreachable_target_ends_the_search(method, iris):
+    _, X, _, _ = iris
+    limit, rows = 0.3, 3
+    engine = stock(method, time_limit=limit)
+    started = time.perf_counter()
+    answer = engine.generate(
+        Constant(), X[:rows], [0, 1, 0], background=X, random_state=0
+    )
+    assert time.perf_counter() - started < rows * limit + 2
+    assert not answer.valid.any()
+    np.testing.assert_array_equal(answer.X, X[:rows])
+    np.testing.assert_allclose(answer.proba_before, [0.6, 0.4, 0.6])
+    np.testing.assert_array_equal(answer.proba_after, answer.proba_before)
+
+
+def test_an_endless_search_ends_in_a_thread(iris):
+    _, X, _, _ = iris
+    engine = stock("genetic", time_limit=0.2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [
+            pool.submit(engine.generate, Constant(), X[:1], [0], background=X)
+            for _ in range(2)
+        ]
+        assert not any(a.result(timeout=10).valid.any() for a in answers)
+
+
+@every_method
+def test_a_slow_teacher_is_not_asked_after_the_limit(method, iris):
+    _, X, _, _ = iris
+    teacher = Constant(seconds=0.15)
+    stock(method, time_limit=0.1).generate(
+        teacher, X[:1], [0], background=X, random_state=0
+    )
+    # The row as it was, and the one question that exceeded the limit.
+    assert teacher.calls == 2
+
+
+def test_one_explainer_serves_all_rows_that_may_change_alike(iris, monkeypatch):
+    teacher, X, y, rows = iris
+    built, asked = [], []
+
+    class Counted(dice_ml.Dice):
+        def __init__(self, *args, **kwargs):
+            built.append(kwargs)
+            super().__init__(*args, **kwargs)
+
+    generate = explainer_base.ExplainerBase.generate_counterfactuals
+
+    def noted(self, *args, **kwargs):
+        asked.append(kwargs)
+        return generate(self, *args, **kwargs)
+
+    monkeypatch.setattr(dice_ml, "Dice", Counted)
+    monkeypatch.setattr(explainer_base.ExplainerBase, "generate_counterfactuals", noted)
+    stock("kdtree").generate(teacher, X[rows], y[rows], background=X)
+    assert len(built) == 1
+    assert len(asked) == len(rows)
+    # It would make all columns draw the same quantile.
+    assert not any("random_seed" in kwargs for kwargs in asked)
+
+
+# Ranges, and columns that must not change
+
+
+@every_method
+def test_changes_stay_within_the_background(method, iris):
+    teacher, X, y, rows = iris
+    background = X[(X[:, 2] > 1.5) & (X[:, 2] < 5.5) & (X[:, 0] < 6.5)]
+    low, high = background.min(axis=0), background.max(axis=0)
+    outside = np.flatnonzero((high < X).any(axis=1))[:3]
+    some = np.concatenate([rows, outside])
+    answer = stock(method).generate(
+        teacher, X[some], y[some], background=background, random_state=1
+    )
+    changed = assert_honest(answer, teacher, X[some], y[some])
+    assert changed.any()
+    inside = (low <= answer.X) & (high >= answer.X)
+    assert inside[changed].all()
+
+
+@every_method
+def test_whole_numbers_stay_whole(method):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 9, 80), rng.normal(size=80)]).astype(float)
+    y = (X[:, 0] + X[:, 1] > 4).astype(int)
+    teacher = LogisticRegression(C=0.1).fit(X, y)
+    rows = unsure_rows(teacher, X, y)
+    answer = stock(method).generate(
+        teacher, X[rows], y[rows], background=X, random_state=0
+    )
+    changed = assert_honest(answer, teacher, X[rows], y[rows])
+    assert changed[:, 0].any()
+    np.testing.assert_array_equal(answer.X[:, 0], np.rint(answer.X[:, 0]))
+
+
+def test_a_long_tail_keeps_its_small_numbers():
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(0, 8, size=(100, 2)))
+    y = (np.log(X).sum(axis=1) > 0).astype(int)
+    log = make_pipeline(_Log(), LogisticRegression(C=1e-3)).fit(X, y)
+    rows = unsure_rows(log, X, y)
+    answer = stock("kdtree").generate(log, X[rows], y[rows], background=X)
+    changed = assert_honest(answer, log, X[rows], y[rows])
+    assert changed.any()
+    # kdtree answers with rows of the background, to the last bit.
+    assert np.isin(answer.X[changed], X).all()
+
+
+class _Log(BaseEstimator):
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return np.log(X)
+
+
+@every_method
+@pytest.mark.parametrize("container", ["pandas", "polars", "objects"])
+def test_every_kind_of_column_survives(method, container, mixed):
+    teacher, X, y, rows = mixed
+    if container == "polars":
+        X = pl.from_pandas(X)
+        teacher = clone(teacher).fit(X, y)
+    elif container == "objects":
+        teacher, X = _Frames(teacher, X), X.to_numpy(dtype=object)
+    query = X.iloc[rows] if container == "pandas" else X[rows]
+    answer = stock(method).generate(
+        teacher, query, y[rows], background=X, random_state=0
+    )
+    changed = assert_honest(answer, teacher, query, y[rows])
+    assert answer.valid.sum() >= 2
+    assert type(answer.X) is type(query)
+    if container == "objects":
+        unread = [0, 8]  # whether a mere array's last column is read is not known
+        types = [[type(cell) for cell in row] for row in query]
+        assert [[type(cell) for cell in row] for row in answer.X] == types
+    else:
+        unread = [0, 8, 9]
+        assert list(answer.X.columns) == list(X.columns)
+        assert list(answer.X.dtypes) == list(X.dtypes)
+    assert not changed[:, unread].any()
+    for j, name in enumerate(mixed[1].columns):
+        values = mixed[1][name]
+        cells = pd.Series(cells_of(answer.X)[changed[:, j], j])
+        if name in ("place", "size", "flag"):
+            assert cells.isin(list(values)).all()
+        else:
+            assert ((cells >= values.min()) & (cells <= values.max())).all()
+        if method == "kdtree":
+            assert cells.isin(list(values)).all()
+
+
+class _Frames(Constant):
+    """Lets a teacher of frames read arrays of objects."""
+
+    def __init__(self, teacher, X):
+        self.teacher, self.dtypes, self.classes_ = teacher, X.dtypes, teacher.classes_
+
+    def predict_proba(self, X):
+        frame = pd.DataFrame(X, columns=self.dtypes.index).astype(self.dtypes)
+        return self.teacher.predict_proba(frame)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
+def test_arrays_keep_their_type(dtype):
+    rng = np.random.default_rng(1)
+    top = 200 if dtype == np.uint8 else 2**45
+    X = rng.integers(0, top, size=(80, 3)).astype(dtype)
+    y = X.astype(float).sum(axis=1) > 1.5 * top
+    teacher = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)).fit(X, y)
+    rows = unsure_rows(teacher, X, y)
+    for method in METHODS:
+        answer = stock(method).generate(
+            teacher, X[rows], y[rows], background=X, random_state=0
+        )
+        changed = assert_honest(answer, teacher, X[rows], y[rows])
+        assert changed.any()
+        assert answer.X.dtype == dtype
+        assert (X.max(axis=0) >= answer.X).all()
+        assert (X.min(axis=0) <= answer.X).all()
+
+
+def test_a_table_of_two_flags():
+    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 10, dtype=bool)
+    y = X.all(axis=1)
+    teacher = LogisticRegression().fit(X, y)
+    for method in ("random", "kdtree"):
+        answer = stock(method).generate(
+            teacher, X[:2], y[:2], background=X, alpha=0.05, random_state=0
+        )
+        assert_honest(answer, teacher, X[:2], y[:2], 0.05)
+        assert answer.X.dtype == bool
+
+
+@every_method
+def test_categories_only(method):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.choice(["a", "b", "c"], size=(80, 3)), columns=["p", "q", "r"])
+    y = (X == "a").sum(axis=1).to_numpy() >= 1
+    encode = OneHotEncoder(sparse_output=False)
+    teacher = make_pipeline(encode, LogisticRegression(C=0.3)).fit(X, y)
+    rows = unsure_rows(teacher, X, y)
+    answer = stock(method, time_limit=0.5).generate(
+        teacher, X.iloc[rows], y[rows], background=X, random_state=0
+    )
+    assert_honest(answer, teacher, X.iloc[rows], y[rows])
+    assert answer.valid.any()
+
+
+@every_method
+def test_labels_of_rows_and_columns_mean_nothing(method, iris):
+    teacher, X, y, rows = iris
+    plain = stock(method).generate(
+        teacher, X[rows], y[rows], background=X, random_state=0
+    )
+    weird = pd.DataFrame(X, columns=pd.Index(["f1", "outcome", ("t", 1), 0], dtype="O"))
+    weird.index = ["same"] * len(X)
+
+    class ByPosition(Constant):
+        classes_ = teacher.classes_
+
+        def __init__(self):
+            pass
+
+        def predict_proba(self, X):
+            assert list(X.columns) == list(weird.columns)
+            return teacher.predict_proba(X.to_numpy())
+
+    answer = stock(method).generate(
+        ByPosition(),
+        weird.iloc[rows],
+        pd.Series(y[rows], index=range(7, 7 + len(rows))),
+        background=weird,
+        random_state=0,
+    )
+    np.testing.assert_array_equal(answer.X.to_numpy(), plain.X)
+    assert list(answer.X.index) == ["same"] * len(rows)
+    assert list(answer.X.columns) == list(weird.columns)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_output_containers_of_scikit_learn_do_not_matter(output, mixed):
+    teacher, X, y, rows = mixed
+    with sklearn.config_context(transform_output=output):
+        teacher = clone(teacher).fit(X, y)
+        for method in METHODS:
+            answer = stock(method).generate(
+                teacher, X.iloc[rows[:2]], y[rows[:2]], background=X, random_state=0
+            )
+            assert answer.valid.any()
+            assert_honest(answer, teacher, X.iloc[rows[:2]], y[rows[:2]])
+
+
+# Missing cells and unknown categories
+
+
+@pytest.fixture(scope="module")
+def gaps(mixed):
+    """Missing cells in rows and background, among them a column without any value."""
+    _, X, y, _ = mixed
+    rng = np.random.default_rng(2)
+    X = X[["size", "number", "single", "byte"]].assign(nothing=np.nan)
+    for name in ("size", "number", "single"):
+        X[name] = X[name].mask(rng.random(len(X)) < 0.2)
+    teacher = HistGradientBoostingClassifier(
+        max_iter=15, max_depth=2, categorical_features="from_dtype"
+    ).fit(X, y)
+    return teacher, X, y, unsure_rows(teacher, X, y, 8)
+
+
+@every_method
+def test_missing_cells_stay_missing_and_known_cells_known(method, gaps):
+    teacher, X, y, rows = gaps
+    query = X.iloc[rows]
+    assert query.isna().any(axis=1).sum() > query.isna().all(axis=1).sum()
+    answer = stock(method, time_limit=0.5).generate(
+        teacher, query, y[rows], background=X, random_state=0
+    )
+    changed = assert_honest(answer, teacher, query, y[rows])
+    assert changed[query.drop(columns="nothing").isna().any(axis=1)].any()
+    np.testing.assert_array_equal(answer.X.isna(), query.isna())
+    assert list(answer.X.dtypes) == list(X.dtypes)
+
+
+def test_rows_with_other_gaps_are_answered_in_their_own_order(gaps):
+    teacher, X, y, rows = gaps
+    forth = stock("kdtree").generate(teacher, X.iloc[rows], y[rows], background=X)
+    back = stock("kdtree").generate(
+        teacher, X.iloc[rows[::-1]], y[rows[::-1]], background=X
+    )
+    pd.testing.assert_frame_equal(forth.X, back.X.iloc[::-1])
+    np.testing.assert_array_equal(forth.valid, back.valid[::-1])
+
+
+@every_method
+def test_a_row_without_any_cell_has_no_answer(method, iris):
+    _, X, y, rows = iris
+    teacher = HistGradientBoostingClassifier(max_iter=5).fit(X, y)
+    query = X[rows].copy()
+    query[0] = np.nan
+    answer = stock(method, time_limit=0.5).generate(
+        teacher, query, y[rows], background=X, random_state=0
+    )
+    assert not answer.valid[0]
+    assert np.isnan(answer.X[0]).all()
+    assert_honest(answer, teacher, query, y[rows])
+
+
+@every_method
+def test_an_unknown_category_stays_as_it_is(method, mixed):
+    teacher, X, y, rows = mixed
+    west = rows[(X["place"].iloc[rows] == "west").to_numpy()]
+    others = X[X["place"] != "west"]
+    assert len(west)
+    answer = stock(method).generate(
+        teacher, X.iloc[west], y[west], background=others, random_state=0
+    )
+    assert_honest(answer, teacher, X.iloc[west], y[west])
+    assert answer.valid.any()
+    assert (answer.X["place"] == "west").all()
+
+
+def test_infinite_cells_in_the_background_are_no_bounds(iris):
+    teacher, X, y, rows = iris
+    background = np.vstack([X, np.full((1, 4), np.inf), np.full((1, 4), -np.inf)])
+    for method in METHODS:
+        plain, infinite = (
+            stock(method).generate(
+                teacher, X[rows], y[rows], background=table, random_state=0
+            )
+            for table in (X, background)
+        )
+        assert np.isfinite(infinite.X).all()
+        assert infinite.valid.sum() >= plain.valid.sum() - 1
+        assert (X.max(axis=0) >= infinite.X).all()
+
+
+# Rows that cannot or need not be answered
+
+
+@every_method
+def test_a_certain_row_is_answered_by_another_row_or_not_at_all(method, iris):
+    _, X, y, _ = iris
+    teacher = RandomForestClassifier(10, random_state=0).fit(X, y)
+    certain = np.flatnonzero(true_class_proba(teacher, X, y) == 1.0)[::40]
+    # The rows stand in the background: the nearest valid row is the row itself.
+    answer = stock(method, time_limit=0.5).generate(
+        teacher, X[certain], y[certain], background=X, random_state=0
+    )
+    changed = assert_honest(answer, teacher, X[certain], y[certain])
+    assert answer.valid.any()
+    assert changed.any(axis=1)[answer.valid].all()
+    assert (answer.proba_after == 1.0).all()
+
+
+def test_an_alpha_of_zero_needs_a_changed_row_too(iris):
+    teacher, X, y, rows = iris
+    answer = stock("kdtree").generate(
+        teacher, X[rows], y[rows], background=X, alpha=0.0
+    )
+    assert answer.valid.all()
+    assert_honest(answer, teacher, X[rows], y[rows], 0.0)
+
+
+def test_a_class_the_teacher_never_saw_costs_no_search(iris):
+    teacher, X, y, rows = iris
+    labels = y[rows].copy()
+    labels[1] = "lotus"
+    answer = stock("genetic").generate(
+        teacher, X[rows], labels, background=X, random_state=0
+    )
+    assert answer.seconds < 1.9 * len(rows)
+    assert not answer.valid[1]
+    assert answer.proba_before[1] == answer.proba_after[1] == 0.0
+    np.testing.assert_array_equal(answer.X[1], X[rows[1]])
+    assert answer.valid[[0, 2]].any()
+
+
+def test_no_rows_no_answers(iris):
+    teacher, X, y, _ = iris
+    answer = stock().generate(teacher, X[:0], y[:0], background=X, random_state=0)
+    assert answer.X.shape == (0, 4)
+    assert answer.valid.shape == answer.proba_after.shape == (0,)
+
+
+def test_nothing_may_change(iris):
+    teacher, X, y, rows = iris
+    answer = stock().generate(
+        teacher, X[rows], y[rows], background=np.ones((5, 4)), random_state=0
+    )
+    assert not answer.valid.any()
+    np.testing.assert_array_equal(answer.X, X[rows])
+
+
+def test_an_answer_that_misses_its_target_is_taken_back(iris, monkeypatch):
+    teacher, X, y, rows = iris
+    lowest = X[true_class_proba(teacher, X, np.full(len(X), y[rows[0]])).argmin()]
+    monkeypatch.setattr(_stock._Search, "answer", lambda self, seed: lowest)
+    some = rows[y[rows] == y[rows[0]]]
+    answer = stock().generate(teacher, X[some], y[some], background=X, random_state=0)
+    assert not answer.valid.any()
+    np.testing.assert_array_equal(answer.X, X[some])
+    np.testing.assert_array_equal(answer.proba_after, answer.proba_before)
+
+
+def test_a_broken_dice_ml_is_reported_not_fatal(iris, monkeypatch):
+    teacher, X, y, rows = iris
+
+    def broken(self, *args, **kwargs):
+        raise TypeError("no such argument")
+
+    monkeypatch.setattr(dice_random.DiceRandom, "_generate_counterfactuals", broken)
+    with pytest.warns(RuntimeWarning, match="failed on 4 of them.*no such argument"):
+        answer = stock().generate(
+            teacher, X[rows], y[rows], background=X, random_state=0
+        )
+    assert not answer.valid.any()
+    np.testing.assert_array_equal(answer.X, X[rows])
+
+
+def test_one_failure_among_answers_is_only_a_row_without_answer(iris, monkeypatch):
+    teacher, X, y, rows = iris
+    generate, calls = dice_random.DiceRandom._generate_counterfactuals, []
+
+    def broken_once(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise TypeError("no such argument")
+        return generate(self, *args, **kwargs)
+
+    name = "_generate_counterfactuals"
+    monkeypatch.setattr(dice_random.DiceRandom, name, broken_once)
+    answer = stock().generate(teacher, X[rows], y[rows], background=X, random_state=0)
+    assert not answer.valid[0]
+    assert answer.valid.any()
+
+
+# dice-ml itself: a test that fails here tells that a fault is mended upstream, and
+# that what StockDice does about it may go.
+
+dice_ml_itself = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "a": rng.uniform(0, 1, 60).round(3),
+            "b": rng.uniform(0, 10, 60).round(3),
+        }
+    )
+
+
+def first_column(X):
+    return X["a"].to_numpy(dtype=float)
+
+
+def explainer(table, f, method="random", kind="regressor", numbers=None):
+    class Model:
+        def predict(self, X):
+            return f(X)
+
+        def predict_proba(self, X):
+            proba = f(X)
+            return proba if proba.ndim == 2 else np.column_stack([1 - proba, proba])
+
+    data = dice_ml.Data(
+        dataframe=table.assign(outcome=0),
+        continuous_features=list(table.columns) if numbers is None else numbers,
+        outcome_name="outcome",
+    )
+    model = dice_ml.Model(model=Model(), backend="sklearn", model_type=kind)
+    return dice_ml.Dice(data, model, method=method)
+
+
+def answers_of(explainer, query, **params):
+    result = explainer.generate_counterfactuals(query, **params)
+    return result.cf_examples_list[0].final_cfs_df
+
+
+@dice_ml_itself
+def test_fault_random_seed_reseeds_numpy(table):
+    draws = []
+    for start in (0, 1):
+        np.random.seed(start)  # noqa: NPY002
+        answers_of(
+            explainer(table, first_column),
+            table[:1],
+            total_CFs=1,
+            desired_range=[0.5, 1],
+            random_seed=7,
+        )
+        draws.append(np.random.random())  # noqa: NPY002
+    assert draws[0] == draws[1]
+
+
+@dice_ml_itself
+def test_fault_random_seed_draws_one_quantile_for_all_columns(table):
+    asked = explainer(table, first_column)
+    draws = asked.get_samples({}, {"a": [0, 1], "b": [0, 10]}, 7, 100)
+    assert np.corrcoef(draws["a"], draws["b"])[0, 1] > 0.999
+
+
+@dice_ml_itself
+def test_fault_genetic_never_returns_from_an_unreachable_target(table):
+    class Enough(Exception):
+        pass
+
+    questions = []
+
+    def hopeless(X):
+        questions.append(len(X))
+        if len(questions) > 300:
+            raise Enough
+        return np.zeros(len(X))
+
+    asked = explainer(table, hopeless, method="genetic")
+    with pytest.raises(Enough):
+        answers_of(
+            asked, table[:1], total_CFs=1, desired_range=[0.5, 1], maxiterations=1
+        )
+
+
+@dice_ml_itself
+def test_fault_genetic_mutates_to_the_smallest_value_only(table):
+    asked = explainer(table, first_column, method="genetic")
+    asked.feature_range = {"a": [0.0, 1.0], "b": [0.0, 10.0]}
+    parent = [0.5, 5.0]
+    children = [asked.mate(parent, parent, ["a", "b"], parent) for _ in range(200)]
+    assert set(np.ravel(children)) == {0.0, 0.5, 5.0}
+
+
+@dice_ml_itself
+def test_fault_genetic_mixes_up_precisions_behind_categories(table):
+    mixed_up = pd.DataFrame({"c": ["x", "y"] * 30, "a": table["a"]})
+    asked = explainer(mixed_up, first_column, method="genetic", numbers=["a"])
+    place = asked.data_interface.feature_names.index("a")
+    assert asked.data_interface.get_decimal_precisions()[place] == 0
+
+
+@dice_ml_itself
+def test_fault_class_0_lowers_the_threshold(table):
+    asked = explainer(table, lambda X: 1 - first_column(X), kind="classifier")
+    low = table[table["a"] < 0.2][:1]
+    found = answers_of(
+        asked, low, total_CFs=5, desired_class=0, stopping_threshold=0.99
+    )
+    assert asked.stopping_threshold == 0.25
+    assert found["a"].min() < 0.99
+
+
+@dice_ml_itself
+def test_fault_three_classes_ignore_the_threshold(table):
+    def three(X):
+        last = first_column(X)
+        return np.column_stack([(1 - last) / 2, (1 - last) / 2, last])
+
+    asked = explainer(table, three, kind="classifier")
+    low = table[table["a"] < 0.2][:1]
+    params = {"desired_class": 2, "stopping_threshold": 0.99, "sample_size": 100}
+    assert answers_of(asked, low, total_CFs=5, **params)["a"].min() < 0.99
+
+
+@dice_ml_itself
+def test_fault_kdtree_ignores_the_threshold(table):
+    asked = explainer(table, first_column, method="kdtree", kind="classifier")
+    low = table[table["a"] < 0.2][:1]
+    found = answers_of(
+        asked, low, total_CFs=5, desired_class=1, stopping_threshold=0.99
+    )
+    assert found["a"].min() < 0.99
+
+
+@dice_ml_itself
+def test_fault_rounding_loses_the_target():
+    table = pd.DataFrame({"a": [0.5] * 10 + [0.8999, 0.9001, 0.9201]})
+    asked = explainer(table, first_column, method="kdtree")
+    found = answers_of(asked, table[:1], total_CFs=1, desired_range=[0.9002, 1])
+    assert found["a"].iat[0] < 0.9002 or found["a"].iat[0] not in set(table["a"])
+
+
+@dice_ml_itself
+def test_fault_draws_leave_the_range(table):
+    np.random.seed(0)  # noqa: NPY002
+    draws = explainer(table, first_column).get_continuous_samples(0.0, 1.0, 1)
+    assert max(draws) > 1.0
+
+
+@dice_ml_itself
+def test_fault_numbers_are_cut_to_32_bits():
+    whole = pd.DataFrame({"a": [2**31 + 1, 5]})
+    kept = explainer(whole, first_column).data_interface.data_df["a"]
+    assert kept.tolist() == [-(2**31) + 1, 5]
+    real = pd.DataFrame({"a": [2.0**24 + 1, 5.0]})
+    kept = explainer(real, first_column).data_interface.data_df["a"]
+    assert kept.tolist() == [2.0**24, 5.0]
+
+
+@dice_ml_itself
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_fault_columns_of_other_types_are_refused(dtype, table):
+    with pytest.raises(ValueError, match="Unknown data type of feature b"):
+        explainer(table.assign(b=table["b"].astype(dtype)), first_column)
+
+
+@dice_ml_itself
+def test_fault_a_small_mode_has_no_precision(table):
+    with pytest.raises(IndexError):
+        explainer(table.assign(b=1e-7), first_column)
+
+
+@dice_ml_itself
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda row: row.assign(a=np.nan), UserConfigValidationException),
+        (lambda row: row.to_numpy(), AttributeError),
+        (lambda row: row.assign(c="new"), ValueError),
+    ],
+    ids=["missing cell", "array", "unknown category"],
+)
+def test_fault_rows_that_are_refused(spoil, error, table):
+    table = table.assign(c=["x", "y", "z"] * 20)
+    asked = explainer(table, first_column, numbers=["a", "b"])
+    with pytest.raises(error):
+        answers_of(asked, spoil(table[:1]), total_CFs=1, desired_range=[0.5, 1])
+
+
+@dice_ml_itself
+@pytest.mark.skipif(int(pd.__version__.split(".")[0]) < 3, reason="needs pandas 3")
+def test_fault_whole_numbers_as_categories(table):
+    table = table.assign(c=[0, 1, 2] * 20)
+    asked = explainer(table, first_column, numbers=["a", "b"])
+    with pytest.raises(TypeError, match="Invalid value"):
+        answers_of(asked, table[:1], total_CFs=1, desired_range=[0.5, 1])
+
+
+@dice_ml_itself
+def test_fault_a_missing_category_becomes_a_word(table):
+    table = table.assign(c=pd.Series(["x", "y", np.nan] * 20, dtype=object))
+    asked = explainer(table, first_column, numbers=["a", "b"])
+    assert "nan" in asked.data_interface.permitted_range["c"]
+
+
+@dice_ml_itself
+def test_fault_noise_and_an_error_for_no_answer(table, capfd):
+    asked = explainer(table, first_column)
+    with pytest.raises(UserConfigValidationException, match="No counterfactuals found"):
+        answers_of(asked, table[:1], total_CFs=1, desired_range=[2, 3], sample_size=20)
+    printed = capfd.readouterr()
+    assert "No Counterfactuals found" in printed.out
+    assert "1/1" in printed.err
+
+
+@dice_ml_itself
+def test_fault_answers_carry_the_training_table(table):
+    result = explainer(table, first_column).generate_counterfactuals(
+        table[:1], total_CFs=1, desired_range=[0.5, 1]
+    )
+    carried = pickle.loads(pickle.dumps(result.cf_examples_list[0].data_interface))
+    assert len(carried.data_df) == len(table)
