@@ -39,14 +39,18 @@ every_method = pytest.mark.parametrize("method", METHODS)
 
 
 def stock(method="random", **params):
-    return StockDice(method, **{"time_limit": 2.0, "sample_size": 200, **params})
+    return StockDice(method, **{"time_limit": 5.0, "sample_size": 200, **params})
 
 
-def unsure_rows(teacher, X, y, n=4):
-    """Rows that the teacher has right but not for certain, of all classes."""
-    p = true_class_proba(teacher, X, y)
-    rows = np.flatnonzero((p > 0.5) & (p < 0.95))
-    return rows[:: max(1, len(rows) // n)][:n]
+def unsure_rows(teacher, X, y, n=4, alpha=0.5):
+    """Rows that the teacher has right, not for certain, with a target in reach."""
+    proba = np.asarray(teacher.predict_proba(X))
+    own = np.searchsorted(teacher.classes_, y)
+    p = proba[np.arange(len(y)), own]
+    reach = proba.T[own] >= target_probability(p, alpha)[:, None] + 0.01
+    rows = np.flatnonzero((p > 0.5) & (p < 0.95) & (reach.mean(axis=1) >= 0.1))
+    assert len(rows) >= n
+    return rows[np.linspace(0, len(rows) - 1, n).astype(int)]
 
 
 def assert_honest(answer, teacher, X, y, alpha=0.5):
@@ -93,9 +97,8 @@ def iris():
     """Three classes with names, numbers only, an unsure linear teacher."""
     X, y = load_iris(return_X_y=True)
     y = np.array(["setosa", "versicolor", "virginica"], dtype=object)[y]
-    teacher = LogisticRegression(C=0.3, max_iter=1000).fit(X, y)
-    rows = unsure_rows(teacher, X, y)
-    return teacher, X, y, rows
+    teacher = LogisticRegression(C=3, max_iter=1000).fit(X, y)
+    return teacher, X, y, unsure_rows(teacher, X, y, alpha=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def mixed():
         (OneHotEncoder(sparse_output=False), ["place", "size"]),
         (StandardScaler(), ["flag", "byte", "big", "single", "number", "constant"]),
     )
-    teacher = make_pipeline(encode, LogisticRegression(C=0.3)).fit(X, y)
+    teacher = make_pipeline(encode, LogisticRegression()).fit(X, y)
     return teacher, X, y, unsure_rows(teacher, X, y)
 
 
@@ -369,7 +372,7 @@ def test_an_unreachable_target_ends_the_search(method, iris):
     answer = engine.generate(
         Constant(), X[:rows], [0, 1, 0], background=X, random_state=0
     )
-    assert time.perf_counter() - started < rows * limit + 2
+    assert time.perf_counter() - started < rows * limit + 5
     assert not answer.valid.any()
     np.testing.assert_array_equal(answer.X, X[:rows])
     np.testing.assert_allclose(answer.proba_before, [0.6, 0.4, 0.6])
@@ -432,7 +435,7 @@ def test_changes_stay_within_the_background(method, iris):
     low, high = background.min(axis=0), background.max(axis=0)
     outside = np.flatnonzero((high < X).any(axis=1))[:3]
     some = np.concatenate([rows, outside])
-    answer = stock(method).generate(
+    answer = stock(method, time_limit=0.7).generate(
         teacher, X[some], y[some], background=background, random_state=1
     )
     changed = assert_honest(answer, teacher, X[some], y[some])
@@ -496,8 +499,8 @@ def test_every_kind_of_column_survives(method, container, mixed):
     assert type(answer.X) is type(query)
     if container == "objects":
         unread = [0, 8]  # whether a mere array's last column is read is not known
-        types = [[type(cell) for cell in row] for row in query]
-        assert [[type(cell) for cell in row] for row in answer.X] == types
+        types = [[type(cell) for cell in row[1:]] for row in query]
+        assert [[type(cell) for cell in row[1:]] for row in answer.X] == types
     else:
         unread = [0, 8, 9]
         assert list(answer.X.columns) == list(X.columns)
@@ -562,9 +565,9 @@ def test_categories_only(method):
     X = pd.DataFrame(rng.choice(["a", "b", "c"], size=(80, 3)), columns=["p", "q", "r"])
     y = (X == "a").sum(axis=1).to_numpy() >= 1
     encode = OneHotEncoder(sparse_output=False)
-    teacher = make_pipeline(encode, LogisticRegression(C=0.3)).fit(X, y)
+    teacher = make_pipeline(encode, LogisticRegression(C=10)).fit(X, y)
     rows = unsure_rows(teacher, X, y)
-    answer = stock(method, time_limit=0.5).generate(
+    answer = stock(method).generate(
         teacher, X.iloc[rows], y[rows], background=X, random_state=0
     )
     assert_honest(answer, teacher, X.iloc[rows], y[rows])
@@ -620,38 +623,44 @@ def test_output_containers_of_scikit_learn_do_not_matter(output, mixed):
 
 @pytest.fixture(scope="module")
 def gaps(mixed):
-    """Missing cells in rows and background, among them a column without any value."""
+    """Missing cells in the rows, and in a background that lacks a column's values."""
     _, X, y, _ = mixed
     rng = np.random.default_rng(2)
-    X = X[["size", "number", "single", "byte"]].assign(nothing=np.nan)
+    X = X[["size", "number", "single", "byte"]].assign(lost=rng.normal(size=len(X)))
     for name in ("size", "number", "single"):
         X[name] = X[name].mask(rng.random(len(X)) < 0.2)
     teacher = HistGradientBoostingClassifier(
         max_iter=15, max_depth=2, categorical_features="from_dtype"
     ).fit(X, y)
-    return teacher, X, y, unsure_rows(teacher, X, y, 8)
+    return teacher, X, y, unsure_rows(teacher, X, y, 6), X.assign(lost=np.nan)
 
 
 @every_method
 def test_missing_cells_stay_missing_and_known_cells_known(method, gaps):
-    teacher, X, y, rows = gaps
+    teacher, X, y, rows, background = gaps
     query = X.iloc[rows]
-    assert query.isna().any(axis=1).sum() > query.isna().all(axis=1).sum()
-    answer = stock(method, time_limit=0.5).generate(
-        teacher, query, y[rows], background=X, random_state=0
+    incomplete = query.isna().any(axis=1).to_numpy()
+    assert 0 < incomplete.sum() < len(rows)
+    answer = stock(method, time_limit=1.0).generate(
+        teacher, query, y[rows], background=background, random_state=0
     )
     changed = assert_honest(answer, teacher, query, y[rows])
-    assert changed[query.drop(columns="nothing").isna().any(axis=1)].any()
+    assert changed[incomplete].any()
+    assert changed[~incomplete].any()
     np.testing.assert_array_equal(answer.X.isna(), query.isna())
+    # A column of which the background knows no value has nothing to change to.
+    assert not changed[:, list(X.columns).index("lost")].any()
     assert list(answer.X.dtypes) == list(X.dtypes)
 
 
 def test_rows_with_other_gaps_are_answered_in_their_own_order(gaps):
-    teacher, X, y, rows = gaps
-    forth = stock("kdtree").generate(teacher, X.iloc[rows], y[rows], background=X)
-    back = stock("kdtree").generate(
-        teacher, X.iloc[rows[::-1]], y[rows[::-1]], background=X
+    teacher, X, y, rows, background = gaps
+    assert len(set(map(tuple, X.iloc[rows].isna().to_numpy()))) > 2
+    forth, back = (
+        stock("kdtree").generate(teacher, X.iloc[some], y[some], background=background)
+        for some in (rows, rows[::-1])
     )
+    assert forth.valid.any()
     pd.testing.assert_frame_equal(forth.X, back.X.iloc[::-1])
     np.testing.assert_array_equal(forth.valid, back.valid[::-1])
 
@@ -708,7 +717,7 @@ def test_a_certain_row_is_answered_by_another_row_or_not_at_all(method, iris):
     teacher = RandomForestClassifier(10, random_state=0).fit(X, y)
     certain = np.flatnonzero(true_class_proba(teacher, X, y) == 1.0)[::40]
     # The rows stand in the background: the nearest valid row is the row itself.
-    answer = stock(method, time_limit=0.5).generate(
+    answer = stock(method).generate(
         teacher, X[certain], y[certain], background=X, random_state=0
     )
     changed = assert_honest(answer, teacher, X[certain], y[certain])
@@ -733,7 +742,7 @@ def test_a_class_the_teacher_never_saw_costs_no_search(iris):
     answer = stock("genetic").generate(
         teacher, X[rows], labels, background=X, random_state=0
     )
-    assert answer.seconds < 1.9 * len(rows)
+    assert answer.seconds < 5.0  # the limit of a single search
     assert not answer.valid[1]
     assert answer.proba_before[1] == answer.proba_after[1] == 0.0
     np.testing.assert_array_equal(answer.X[1], X[rows[1]])
