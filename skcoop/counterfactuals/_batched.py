@@ -311,6 +311,8 @@ class _Search:
         about a few more rows.
         """
         rows = np.flatnonzero(state.valid)
+        if not len(rows):
+            return
         # A certain row has no stricter target: a step of alpha is what it is for.
         near = np.where(state.certain[rows], state.alpha, 0.0)
         far = np.ones(len(rows))
