@@ -162,12 +162,13 @@ def verdict(table: pd.DataFrame) -> str:
     """Say in one sentence what happened."""
     only = table.drop(index="ensemble")
     alone, after, pooled = (only[c].mean() for c in ("alone", "after", "pooled"))
+    ensemble = table.loc["ensemble"].to_dict()
     better = int((only["after"] > only["alone"]).sum())
     return (
         f"{better} of {len(only)} members got better: their mean accuracy went from "
         f"{alone:.3f} to {after:.3f} (the same models on everybody's raw rows: "
         f"{pooled:.3f}), and the ensemble's from "
-        f"{table.loc['ensemble', 'alone']:.3f} to {table.loc['ensemble', 'after']:.3f}."
+        f"{ensemble['alone']:.3f} to {ensemble['after']:.3f}."
     )
 
 

@@ -13,9 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 try:  # scikit-learn >= 1.8
     from sklearn.utils._repr_html.estimator import _VisualBlock
 except ImportError:  # scikit-learn < 1.8
-    from sklearn.utils._estimator_html_repr import (  # type: ignore[no-redef]
-        _VisualBlock,
-    )
+    from sklearn.utils._estimator_html_repr import _VisualBlock
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (

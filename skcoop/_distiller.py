@@ -47,7 +47,7 @@ from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
-from skcoop.counterfactuals import make_engine
+from skcoop.counterfactuals import BatchedDice, StockDice
 
 
 def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
@@ -303,7 +303,7 @@ class CooperativeDistiller(MemberEnsemble):
         self._forget()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
-        engine = make_engine(self.counterfactuals)
+        engine = self._engine()
         jobs = {"n_jobs": self.n_jobs}
 
         # 1. Fit every member on its own rows.
@@ -359,6 +359,13 @@ class CooperativeDistiller(MemberEnsemble):
     def _n_rounds(self) -> int:
         """Without a judge nothing tells when to stop: one round, as published."""
         return min(self.n_rounds, 1) if self.accept is None else self.n_rounds
+
+    def _engine(self) -> Any:
+        if not isinstance(self.counterfactuals, str):
+            return self.counterfactuals
+        if self.counterfactuals == "batched":
+            return BatchedDice()
+        return StockDice(self.counterfactuals)
 
     def _read(
         self,

@@ -97,7 +97,7 @@ def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
             f"{type(estimator).__name__} requires y to be passed, but the target y is "
             "None."
         )
-    shape = getattr(y, "shape", ())
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"{type(estimator).__name__} supports targets with one label for each row: "
@@ -142,7 +142,7 @@ def check_finite(Z: NDArray[np.float64], names: Sequence[Any]) -> None:
     """Raise an error that names the columns that hold infinity, if any do."""
     infinite = np.isinf(Z).any(axis=0)
     if infinite.any():
-        columns = [names[j] for j in np.flatnonzero(infinite)]
+        columns = [names[int(j)] for j in np.flatnonzero(infinite)]
         raise ValueError(
             f"Input X contains infinity in column(s) {columns}. Replace these values "
             "or mark them as missing."

@@ -4,10 +4,6 @@
 
 from skcoop.counterfactuals._batched import BatchedDice
 from skcoop.counterfactuals._protocol import CounterfactualEngine, Counterfactuals
+from skcoop.counterfactuals._stock import StockDice
 
-
-def make_engine(counterfactuals):
-    return BatchedDice() if isinstance(counterfactuals, str) else counterfactuals
-
-
-__all__ = ["BatchedDice", "CounterfactualEngine", "Counterfactuals"]
+__all__ = ["BatchedDice", "CounterfactualEngine", "Counterfactuals", "StockDice"]

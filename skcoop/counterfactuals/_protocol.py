@@ -18,7 +18,7 @@ TOLERANCE = 1e-9
 class Counterfactuals:
     """Virtual instances, one for each row that was asked about.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray or data frame of shape (n_rows, n_features)
         The virtual instances, in the container of the rows that were asked about;

@@ -217,7 +217,7 @@ def test_without_a_seed_the_global_state_decides(iris):
     teacher, X, y, rows = iris
     answers = []
     for _ in range(2):
-        np.random.seed(5)  # noqa: NPY002
+        np.random.seed(5)
         answers.append(stock().generate(teacher, X[rows], y[rows], background=X).X)
     np.testing.assert_array_equal(*answers)
     third = stock().generate(teacher, X[rows], y[rows], background=X).X
@@ -240,7 +240,7 @@ def test_a_row_does_not_depend_on_the_rows_after_it(iris):
 
 
 def states():
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    kind, keys, *rest = np.random.get_state()
     return random.getstate(), kind, keys.tolist(), rest
 
 
@@ -248,7 +248,7 @@ def states():
 def test_global_states_are_restored(method, iris):
     teacher, X, y, rows = iris
     random.gauss(0, 1)
-    np.random.standard_normal()  # noqa: NPY002 (leaves a second normal draw waiting)
+    np.random.standard_normal()
     before = states()
     answer = stock(method).generate(
         teacher, X[rows], y[rows], background=X, random_state=0
@@ -856,7 +856,7 @@ def answers_of(explainer, query, **params):
 def test_fault_random_seed_reseeds_numpy(table):
     draws = []
     for start in (0, 1):
-        np.random.seed(start)  # noqa: NPY002
+        np.random.seed(start)
         answers_of(
             explainer(table, first_column),
             table[:1],
@@ -864,7 +864,7 @@ def test_fault_random_seed_reseeds_numpy(table):
             desired_range=[0.5, 1],
             random_seed=7,
         )
-        draws.append(np.random.random())  # noqa: NPY002
+        draws.append(np.random.random())
     assert draws[0] == draws[1]
 
 
@@ -955,7 +955,7 @@ def test_fault_rounding_loses_the_target():
 
 @dice_ml_itself
 def test_fault_draws_leave_the_range(table):
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     draws = explainer(table, first_column).get_continuous_samples(0.0, 1.0, 1)
     assert max(draws) > 1.0
 
