@@ -11,6 +11,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = {
     "hospitals": "four hospitals as silos, four algorithms (UCI Heart Disease)",
+    "choices": "what each choice in the method is worth, on the four hospitals",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]

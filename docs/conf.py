@@ -1,0 +1,19 @@
+"""Sphinx configuration: ``sphinx-build -W docs docs/_build`` builds the pages."""
+
+import skcoop
+
+project = "skcoop"
+author = "The skcoop developers"
+copyright = "2026, the skcoop developers"
+release = version = skcoop.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+]
+exclude_patterns = ["_build"]
+html_theme = "pydata_sphinx_theme"
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False

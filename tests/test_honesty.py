@@ -1,0 +1,927 @@
+"""Honest judgements and private rows: who may see which label, and what moves."""
+
+import pickle
+import struct
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from skcoop import CooperativeDistiller
+from skcoop.counterfactuals import BatchedDice, Counterfactuals
+
+NAMES = ["a", "b", "c"]
+
+# The rows of the present table; what was fitted on what; who was asked about what.
+TABLE: set = set()
+QUESTIONS: list = []
+FITS: dict[str, list] = {}
+GENERATING: list = []
+
+
+@pytest.fixture(autouse=True)
+def _forget_records():
+    for record in (TABLE, QUESTIONS, FITS, GENERATING):
+        record.clear()
+
+
+def keys(X):
+    return [tuple(row) for row in np.asarray(X, dtype=float).tolist()]
+
+
+class Memoriser(ClassifierMixin, BaseEstimator):
+    """Knows the label of each row that it was trained on, and says when it was used."""
+
+    def __init__(self, name, estimator=None):
+        self.name = name
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        estimator = self.estimator or KNeighborsClassifier(1)
+        self.model_ = clone(estimator).fit(X, y)
+        self.classes_ = self.model_.classes_
+        self.seen_ = list(zip(keys(X), np.asarray(y).tolist(), strict=True))
+        FITS.setdefault(self.name, []).append(self.seen_)
+        return self
+
+    def predict_proba(self, X):
+        if not GENERATING:
+            QUESTIONS.append((self.name, self.seen_, keys(X)))
+        return self.model_.predict_proba(X)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class WatchedEngine(BatchedDice):
+    """Notes the rows that a teacher is asked about; hands out no training row.
+
+    Training rows in any other question are then rows that are judged or asked about.
+    """
+
+    def generate(self, teacher, X, y, *, background, alpha=0.5, random_state=None):
+        model = teacher.estimator
+        QUESTIONS.append((model.name, model.seen_, keys(X)))
+        GENERATING.append(True)
+        answer = super().generate(teacher, X, y, background=background, alpha=alpha)
+        GENERATING.clear()
+        answer.valid &= [key not in TABLE for key in keys(answer.X)]
+        return answer
+
+
+def blurred(n=90, d=4, n_classes=3, seed=0):
+    """Rows that are all different, and classes that nobody can tell apart fully."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(0, 1, (n, d))
+    scores = X[:, :n_classes] + rng.normal(0, 0.6, (n, n_classes))
+    return X, scores.argmax(axis=1), np.array(NAMES, dtype=object)[np.arange(n) % 3]
+
+
+def members(**replaced):
+    group = {
+        "a": LogisticRegression(),
+        "b": DecisionTreeClassifier(max_depth=4, random_state=0),
+        "c": GaussianNB(),
+    }
+    return list((group | replaced).items())
+
+
+def cells_of(lessons):
+    return lessons[[c for c in lessons.columns if c.startswith("x__")]]
+
+
+def fold_numbers(n, n_splits):
+    folds = np.empty(n, dtype=int)
+    for number, (_, test) in enumerate(KFold(n_splits).split(np.zeros(n))):
+        folds[test] = number
+    return folds
+
+
+# No judgement and no lesson by a model that saw the label
+
+
+@pytest.mark.parametrize("with_silos", [False, True])
+@pytest.mark.parametrize(
+    "estimators",
+    [
+        [KNeighborsClassifier(1), DecisionTreeClassifier(), KNeighborsClassifier(5)],
+        [GaussianNB(), KNeighborsClassifier(3), LogisticRegression()],
+    ],
+    ids=["memorising", "mixed"],
+)
+def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
+    """Neither the row itself nor a lesson that was made from it."""
+    X, y, owner = blurred(90)
+    TABLE.update(keys(X))
+    distiller = CooperativeDistiller(
+        [(n, Memoriser(n, e)) for n, e in zip(NAMES, estimators, strict=True)],
+        counterfactuals=WatchedEngine(),
+        cv=3,
+        random_state=0,
+        combine="soft",
+    ).fit(X, y, silos=owner if with_silos else None)
+
+    position = {key: row for row, key in enumerate(keys(X))}
+    sources: dict = {}
+    lessons = distiller.lessons_
+    for key, student, row in zip(
+        keys(cells_of(lessons)), lessons["student"], lessons["source_row"], strict=True
+    ):
+        sources.setdefault((student, key), set()).add(row)
+
+    judged = dict.fromkeys(NAMES, 0)
+    lessons_in_training = 0
+    for name, seen, asked in QUESTIONS:
+        rows = {position[key] for key in asked if key in position}
+        judged[name] += len(rows)
+        for key, _ in seen:
+            if key in position:
+                assert position[key] not in rows
+            else:
+                lessons_in_training += 1
+                # A refused share may leave out a duplicate, never all sources.
+                assert not sources[name, key] <= rows
+    # The test means something only if all that happened, in several rounds.
+    assert min(judged.values()) >= 90
+    assert lessons_in_training > 100
+    assert distiller.history_["round"].max() >= 2
+    assert distiller.history_["accepted"].any()
+
+
+@pytest.mark.parametrize("accept", ["all", "own", None])
+@pytest.mark.parametrize("with_silos", [False, True])
+def test_scores_can_be_recomputed(accept, with_silos):
+    """From nothing but the lessons, the folds and the promise to leave sources out."""
+    X, y, owner = blurred(90)
+    folds = fold_numbers(90, 3)
+    group = members()
+    distiller = CooperativeDistiller(
+        group, accept=accept, cv=KFold(3), random_state=0, combine="soft"
+    ).fit(X, y, silos=owner if with_silos else None)
+    assert distiller.history_["accepted"].any()
+    for name, prototype in group:
+        history = distiller.history_.query("student == @name")
+        lessons = distiller.lessons_.query("student == @name and kept")
+        Z, labels = cells_of(lessons).to_numpy(dtype=float), lessons["label"].to_numpy()
+        source = lessons["source_row"].to_numpy(dtype=int)
+        own = owner == name if with_silos else np.ones(90, dtype=bool)
+        right, right_before = np.zeros((2, 90), dtype=bool)
+        for fold in range(3):
+            rows, taught = own & (folds != fold), folds[source] != fold
+            before = clone(prototype).fit(X[rows], y[rows])
+            after = clone(prototype).fit(
+                np.vstack([X[rows], Z[taught]]), np.append(y[rows], labels[taught])
+            )
+            held_out = folds == fold
+            right_before[held_out] = before.predict(X[held_out]) == y[held_out]
+            right[held_out] = after.predict(X[held_out]) == y[held_out]
+        judges = own if accept == "own" else np.ones(90, dtype=bool)
+        first = history["score_before"].dropna().iloc[0]
+        assert first == pytest.approx(right_before[judges].mean())
+        accepted = history[history["accepted"]]
+        last = accepted["score_after"].iloc[-1] if len(accepted) else first
+        assert last == pytest.approx(right[judges].mean())
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_lessons_carry_no_labels_of_the_rows_that_judge_them(alpha):
+    """Where the labels are noise, nothing can be better than chance on unseen rows.
+
+    A score that is, on average, comes from rows that were seen.
+    """
+    n, scores = 200, []
+    group = [
+        ("neighbour", KNeighborsClassifier(1)),
+        ("tree", DecisionTreeClassifier(random_state=0)),
+    ]
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(0, 1, (n, 10)), rng.integers(0, 2, n)
+        history = (
+            CooperativeDistiller(
+                group, accept=None, alpha=alpha, combine="soft", random_state=0
+            )
+            .fit(X, y)
+            .history_
+        )
+        scores.append(history.set_index("student")["score_after"])
+    by_student = pd.concat(scores, axis=1).mean(axis=1)
+    # Four standard errors of a coin tossed for each row.
+    assert by_student.max() < 0.5 + 4 * 0.5 / np.sqrt(n * 6), by_student.to_dict()
+
+
+@pytest.mark.parametrize("accept", ["all", "own"])
+@pytest.mark.parametrize("seed", range(3))
+def test_gate_never_lets_a_score_fall(accept, seed):
+    X, y, owner = blurred(90, seed=seed)
+    distiller = CooperativeDistiller(
+        members(b=KNeighborsClassifier(1)), accept=accept, cv=3, random_state=seed
+    ).fit(X, y, silos=owner)
+    history = distiller.history_
+    assert history["accepted"].any()
+    assert not history["accepted"].all()
+    accepted = history[history["accepted"]]
+    assert (accepted["score_after"] > accepted["score_before"]).all()
+    refused = history[~history["accepted"] & history["score_after"].notna()]
+    assert (refused["score_after"] <= refused["score_before"]).all()
+    for _, lines in history.dropna(subset="score_before").groupby("student"):
+        rounds = lines.drop_duplicates("round")
+        assert rounds["round"].is_monotonic_increasing
+        reached = rounds["score_after"].where(
+            rounds["accepted"], rounds["score_before"]
+        )
+        assert_allclose(rounds["score_before"][1:], reached[:-1])
+    # A round in which nobody improves is the last one.
+    improved = history.groupby("round")["accepted"].any()
+    assert improved.iloc[:-1].all()
+    assert improved.index.tolist() == list(range(1, len(improved) + 1))
+
+
+def test_gate_judges_on_the_rows_that_were_chosen():
+    """Own rows of a well-fitted member leave it nothing to learn; all rows do."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (120, 2))
+    owner = np.where(X[:, 0] < 0, "a", "b").astype(object)
+    y = np.where(X[:, 0] < 0, X[:, 1] > 0, X[:, 1] < 0).astype(int)
+    group = [(name, DecisionTreeClassifier(random_state=0)) for name in "ab"]
+    scores = {}
+    for accept in ("all", "own"):
+        distiller = CooperativeDistiller(
+            group, accept=accept, random_state=0, combine="soft"
+        ).fit(X, y, silos=owner)
+        scores[accept] = [m.score(X, y) for m in distiller.estimators_]
+        first = distiller.history_.query("round == 1").set_index("student")
+        assert (first["score_before"] > 0.8).all() == (accept == "own")
+    assert min(scores["all"]) > max(scores["own"])
+
+
+@pytest.mark.parametrize("n_rounds", [1, 4])
+def test_without_a_gate_all_lessons_are_kept_in_one_round(n_rounds):
+    X, y, owner = blurred(90)
+    distiller = CooperativeDistiller(
+        members(), accept=None, n_rounds=n_rounds, cv=3, random_state=0
+    ).fit(X, y, silos=owner)
+    history, lessons = distiller.history_, distiller.lessons_
+    assert set(history["round"]) == {1}
+    assert set(lessons["round"]) == {1}
+    what = ["student", "label", *cells_of(lessons).columns]
+    assert_array_equal(lessons["kept"], ~lessons.duplicated(what))
+    assert set(lessons["student"]) == set(NAMES)
+    taught = history[history["taught"] > 0]
+    assert taught["accepted"].all()
+    assert history["kept"].sum() == lessons["kept"].sum()
+    # Somebody got worse and was kept all the same.
+    fallen = []
+    for seed in range(6):
+        X, y, owner = blurred(60, seed=seed)
+        h = (
+            CooperativeDistiller(members(), accept=None, cv=3, random_state=0)
+            .fit(X, y, silos=owner)
+            .history_
+        )
+        fallen += (h["score_after"] < h["score_before"]).tolist()
+    assert any(fallen)
+
+
+def test_without_a_gate_n_rounds_0_teaches_nothing():
+    X, y, _ = blurred(90)
+    distiller = CooperativeDistiller(members(), accept=None, n_rounds=0, cv=3)
+    assert not len(distiller.fit(X, y).lessons_)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_no_rounds_are_plain_members_and_stacking(n_classes):
+    X, y, _ = blurred(120, n_classes=n_classes)
+    X_new, _, _ = blurred(50, seed=1)
+    distiller = CooperativeDistiller(members(), n_rounds=0, random_state=0).fit(X, y)
+    assert len(distiller.lessons_) == len(distiller.history_) == 0
+    for fitted, initial, (_, prototype) in zip(
+        distiller.estimators_, distiller.initial_estimators_, members(), strict=True
+    ):
+        plain = clone(prototype).fit(X, y)
+        assert_array_equal(fitted.predict_proba(X_new), plain.predict_proba(X_new))
+        assert_array_equal(initial.predict_proba(X_new), plain.predict_proba(X_new))
+    stacking = StackingClassifier(members(), LogisticRegression(), cv=5).fit(X, y)
+    assert_allclose(
+        distiller.predict_proba(X_new), stacking.predict_proba(X_new), rtol=1e-6
+    )
+
+
+def test_tables_without_lessons_can_be_used_like_others():
+    X, y, _ = blurred(60)
+    empty = CooperativeDistiller(members(), n_rounds=0, cv=3).fit(X, y)
+    full = CooperativeDistiller(members(), n_rounds=1, cv=3, random_state=0).fit(X, y)
+    assert empty.lessons_.columns.tolist() == full.lessons_.columns.tolist()
+    assert empty.history_.columns.tolist() == full.history_.columns.tolist()
+    # Choosing the lines of an empty table that are marked keeps its columns.
+    assert "student" in empty.lessons_[empty.lessons_["kept"]].columns
+    assert "student" in empty.history_[empty.history_["accepted"]].columns
+    assert empty.lessons_["kept"].sum() == 0
+    assert empty.history_["accepted"].sum() == 0
+
+
+def test_improved_members_are_trained_on_their_kept_lessons():
+    X, y, owner = blurred(90)
+    distiller = CooperativeDistiller(
+        [(name, Memoriser(name)) for name in NAMES], cv=3, random_state=0
+    ).fit(X, y, silos=owner)
+    lessons = distiller.lessons_
+    assert lessons["kept"].any()
+    assert not lessons["kept"].all()
+    for name in NAMES:
+        kept = lessons.query("student == @name and kept")
+        expected = list(zip(keys(X[owner == name]), y[owner == name], strict=True))
+        expected += list(zip(keys(cells_of(kept)), kept["label"], strict=True))
+        assert sorted(distiller.named_estimators_[name].seen_) == sorted(expected)
+
+
+# The records agree with each other and with the table
+
+
+def mixed_table(n=120, seed=0, gaps=False):
+    """Numbers, whole numbers, truth values, words and categories."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(20, 90, n)
+    dose = rng.uniform(0, 10, n)
+    ward = np.array(["left", "right", "middle"], dtype=object)[rng.integers(0, 3, n)]
+    smokes = rng.random(n) < 0.4
+    score = (age - 55) / 20 + (ward == "left") - smokes * dose / 5
+    y = np.where(score + rng.normal(0, 0.5, n) > 0, "ill", "well")
+    X = pd.DataFrame(
+        {
+            "age": age,
+            "dose": dose,
+            "ward": ward,
+            "smokes": smokes,
+            "type": pd.Categorical.from_codes(rng.integers(0, 2, n), ["x", "y", "z"]),
+        }
+    )
+    if gaps:
+        X["dose"] = X["dose"].where(rng.random(n) > 0.2)
+        X.loc[rng.random(n) < 0.2, "ward"] = None
+    return X, y, np.array(NAMES, dtype=object)[rng.integers(0, 3, n)]
+
+
+def mixed_members():
+    def encoded(model):
+        encoder = OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=-1,
+            encoded_missing_value=-2,
+        )
+        return make_pipeline(
+            make_column_transformer(
+                (encoder, ["ward", "type"]), remainder="passthrough"
+            ),
+            model,
+        )
+
+    return [
+        ("a", encoded(DecisionTreeClassifier(max_depth=3))),
+        ("b", encoded(DecisionTreeClassifier(max_depth=5, max_features=2))),
+        ("c", encoded(DecisionTreeClassifier(min_samples_leaf=9))),
+    ]
+
+
+CONFIGURATIONS = {
+    "default": {},
+    "own": {"accept": "own"},
+    "no gate": {"accept": None},
+    "certain": {"alpha": 1.0},
+    "hardly": {"alpha": 0.01},
+    "few": {"max_lessons": 4},
+    "two folds": {"cv": 2, "n_rounds": 6},
+    "some columns": {"counterfactuals": BatchedDice(features_to_vary=["age", "ward"])},
+}
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["full", "gaps"])
+@pytest.mark.parametrize("with_silos", [False, True], ids=["pooled", "silos"])
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_records_are_consistent(configuration, with_silos, gaps):
+    X, y, owner = mixed_table(gaps=gaps)
+    params = {"cv": 3, "random_state": 0, **CONFIGURATIONS[configuration]}
+    distiller = CooperativeDistiller(mixed_members(), **params)
+    distiller.fit(X, y, silos=owner if with_silos else None)
+    check_records(distiller, X, y, params.get("alpha", 0.5))
+    if "max_lessons" in params:
+        asked = distiller.history_.groupby(["round", "student"])["asked"].sum()
+        assert asked.max() == params["max_lessons"]
+
+
+def check_records(distiller, X, y, alpha):
+    history, lessons = distiller.history_, distiller.lessons_
+    assert len(lessons)
+    counts = ["deficiencies", "asked", "found", "rechecked", "taught", "kept"]
+    for more, less in zip(counts, counts[1:], strict=False):
+        assert (history[more] >= history[less]).all(), (more, less)
+    assert (history["student"] != history["teacher"]).all()
+    assert not history.duplicated(["round", "student", "teacher"]).any()
+    assert (history["kept"].eq(0) | history["accepted"]).all()
+    assert history["failure"].eq("").all()
+    by_round = history.groupby(["round", "student"])
+    assert (by_round[["accepted", "score_after"]].nunique() <= 1).all(axis=None)
+
+    pair = ["round", "student", "teacher"]
+    taught = history.set_index(pair)["taught"]
+    made = lessons.groupby(pair).size().reindex(taught.index, fill_value=0)
+    assert_array_equal(made, taught)
+    assert made.sum() == len(lessons)
+    stayed = lessons.groupby(pair)["kept"].sum().reindex(taught.index, fill_value=0)
+    assert_array_equal(stayed.astype(int), history["kept"])
+
+    # One lesson for each row and student in a round, with the row's label.
+    assert not lessons.duplicated(["round", "student", "source_row"]).any()
+    sources = lessons["source_row"].to_numpy(dtype=int)
+    assert_array_equal(lessons["label"], y[sources])
+    before = lessons["proba_before"].to_numpy(dtype=float)
+    after = lessons["proba_after"].to_numpy(dtype=float)
+    assert (after >= before + alpha * (1 - before) - 1e-9).all()
+    assert (after <= 1 + 1e-9).all()
+    assert lessons["distance"].between(0, 1).all()
+
+    cells = cells_of(lessons)
+    assert cells.columns.tolist() == [f"x__{name}" for name in X.columns]
+    changed_far = np.zeros(len(lessons))
+    for name in X.columns:
+        column, source = cells[f"x__{name}"], X[name].iloc[sources]
+        assert column.dtype == X[name].dtype, name
+        present = column.dropna()
+        if pd.api.types.is_numeric_dtype(X[name]):
+            assert present.between(X[name].min(), X[name].max()).all()
+        else:
+            assert set(present) <= set(X[name].dropna())
+        listed = np.array([name in changed for changed in lessons["changed"]])
+        was_missing = source.isna().to_numpy()
+        same = column.to_numpy() == source.to_numpy()
+        same |= was_missing & column.isna().to_numpy()
+        # What was recorded in the row is as it was unless it is listed as changed;
+        # what was not recorded may have been completed.
+        assert_array_equal(listed[~was_missing], ~same[~was_missing])
+        # No value is ever lost.
+        assert not (column.isna().to_numpy() & ~was_missing).any()
+        if pd.api.types.is_float_dtype(X[name]) or X[name].dtype == np.int64:
+            span = float(X[name].max() - X[name].min())
+            moved = np.abs(column.to_numpy(float) - source.to_numpy(float)) / span
+        else:
+            moved = np.ones(len(lessons))
+        changed_far += np.where(listed, np.where(was_missing, 1.0, moved), 0.0)
+    assert_allclose(lessons["distance"].astype(float), changed_far / X.shape[1])
+    assert lessons["changed"].map(len).gt(0).all()
+
+
+def test_changed_and_cells_of_an_array():
+    X, y, owner = blurred(90)
+    distiller = CooperativeDistiller(members(), cv=3, random_state=0).fit(
+        X, y, silos=owner
+    )
+    lessons = distiller.lessons_
+    assert len(lessons)
+    cells = cells_of(lessons).to_numpy(dtype=float)
+    differs = cells != X[lessons["source_row"].to_numpy(dtype=int)]
+    names = np.array([f"x{j}" for j in range(X.shape[1])])
+    assert [list(names[row]) for row in differs] == lessons["changed"].tolist()
+    assert ((cells >= X.min(axis=0)) & (cells <= X.max(axis=0))).all()
+
+
+def test_teachers_probabilities_are_those_of_its_copy():
+    """The frozen teacher is its own copy, so that anybody can ask it again."""
+    X, y, _ = blurred(120)
+    teacher = GaussianNB().fit(*blurred(500, seed=7)[:2])
+    distiller = CooperativeDistiller(
+        [("student", DecisionTreeClassifier()), ("teacher", FrozenEstimator(teacher))],
+        alpha=0.7,
+        cv=3,
+        random_state=0,
+    ).fit(X, y)
+    lessons = distiller.lessons_
+    assert set(lessons["teacher"]) == {"teacher"}
+    label, row = lessons["label"].to_numpy(int), lessons["source_row"].to_numpy(int)
+    line = np.arange(len(lessons))
+    before = teacher.predict_proba(X[row])[line, label]
+    after = teacher.predict_proba(cells_of(lessons).to_numpy(float))[line, label]
+    assert_allclose(lessons["proba_before"].astype(float), before)
+    assert_allclose(lessons["proba_after"].astype(float), after)
+    assert (after >= before + 0.7 * (1 - before) - 1e-9).all()
+    # The teacher was right about each row that it taught.
+    assert_array_equal(teacher.predict(X[row]), label)
+
+
+class AskedEngine(BatchedDice):
+    """Notes the classes of the rows that teachers are asked about."""
+
+    def generate(self, teacher, X, y, *, background, alpha=0.5, random_state=None):
+        QUESTIONS.append((teacher.name, keys(X), list(y)))
+        return super().generate(teacher, X, y, background=background, alpha=alpha)
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 20, 1000])
+def test_max_lessons_takes_classes_in_turn(most):
+    rng = np.random.default_rng(0)
+    X, y, _ = blurred(300, n_classes=3)
+    keep = (y == 0) | (rng.random(300) < np.where(y == 1, 0.5, 0.1))
+    X, y = X[keep], y[keep]
+    teacher = FrozenEstimator(GaussianNB().fit(*blurred(500, seed=7)[:2]))
+    student = DecisionTreeClassifier(max_depth=1, random_state=0)
+
+    def asked(max_lessons):
+        QUESTIONS.clear()
+        distiller = CooperativeDistiller(
+            [("student", student), ("teacher", teacher)],
+            counterfactuals=AskedEngine(),
+            max_lessons=max_lessons,
+            n_rounds=1,
+            cv=3,
+            random_state=0,
+        ).fit(X, y)
+        rows = [key for _, asked_keys, _ in QUESTIONS for key in asked_keys]
+        labels = [label for _, _, asked_labels in QUESTIONS for label in asked_labels]
+        assert len(rows) == len(set(rows)) == distiller.history_["asked"].sum()
+        return set(rows), np.bincount(labels, minlength=3)
+
+    all_rows, available = asked(None)
+    rows, counts = asked(most)
+    assert rows <= all_rows
+    assert counts.sum() == min(most, available.sum())
+    assert 0 < available.min() < 20 // 3 < available.max()
+    assert available.sum() > 20
+    # A class has fewer than another one only if it has no more rows, or by one.
+    for k in range(3):
+        if counts[k] < available[k]:
+            assert counts[k] >= counts.max() - 1
+
+
+def test_each_lesson_is_learned_once():
+    """Different rows of few values lead to equal lessons."""
+    rng = np.random.default_rng(1)
+    X = rng.integers(0, 5, (150, 3)).astype(float)
+    _, first = np.unique(X, axis=0, return_index=True)
+    X = X[np.sort(first)]
+    y = ((X.sum(axis=1) + rng.normal(0, 2, len(X))) > 6).astype(int)
+    repeated = 0
+    for seed in range(4):
+        distiller = CooperativeDistiller(
+            [
+                ("student", DecisionTreeClassifier(max_depth=2)),
+                ("other", GaussianNB()),
+                ("third", LogisticRegression()),
+            ],
+            cv=3,
+            random_state=seed,
+            n_rounds=4,
+        ).fit(X, y)
+        lessons = distiller.lessons_
+        what = ["student", "label", *cells_of(lessons).columns]
+        repeated += lessons.duplicated(what).sum()
+        assert not lessons[lessons["kept"]].duplicated(what).any()
+    assert repeated
+
+
+def test_kept_lessons_are_those_that_history_counts():
+    """Also where a later round makes the same lesson again, from another row."""
+    rng = np.random.default_rng(1)
+    for seed in range(12):
+        X = rng.integers(0, 4, (90, 3)).astype(float)
+        X = np.unique(X, axis=0)
+        y = ((X.sum(axis=1) + rng.normal(0, 2, len(X))) > 4).astype(int)
+        distiller = CooperativeDistiller(
+            members(b=KNeighborsClassifier(1)), cv=2, random_state=seed, n_rounds=4
+        ).fit(X, y)
+        kept = distiller.lessons_.groupby("student")["kept"].sum()
+        counted = distiller.history_.groupby("student")["kept"].sum()
+        assert_array_equal(kept.reindex(counted.index, fill_value=0), counted)
+
+
+# The same seed gives the same result
+
+
+def test_same_seed_same_result():
+    X, y, owner = blurred(90)
+
+    def fit(seed, n_jobs=None):
+        group = members(b=DecisionTreeClassifier(max_features=1))
+        return CooperativeDistiller(group, cv=3, random_state=seed, n_jobs=n_jobs).fit(
+            X, y, silos=owner
+        )
+
+    first = fit(0)
+    with joblib.parallel_config("threading"):
+        parallel = fit(0, n_jobs=2)
+    for other in (fit(0), parallel, fit(np.random.RandomState(3))):
+        if other is not parallel and other.random_state != 0:
+            assert not other.lessons_.equals(first.lessons_)
+            again = fit(np.random.RandomState(3))
+            assert_frame_equal(again.lessons_, other.lessons_)
+            continue
+        assert_frame_equal(other.lessons_, first.lessons_)
+        assert_frame_equal(other.history_, first.history_)
+        assert_array_equal(other.predict_proba(X), first.predict_proba(X))
+    assert not fit(1).lessons_.equals(first.lessons_)
+
+
+def test_global_random_state_is_left_alone():
+    X, y, owner = blurred(60)
+    np.random.seed(5)
+    state = np.random.get_state()[1].copy()
+    CooperativeDistiller(members(), cv=3, random_state=0).fit(X, y, silos=owner)
+    assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_what_is_handed_in_is_left_alone():
+    X, y, owner = mixed_table()
+    group, engine = mixed_members(), BatchedDice()
+    weight = np.linspace(0.5, 1.5, len(y))
+    copies = [X.copy(), y.copy(), owner.copy(), weight.copy()]
+    params = repr(group)
+    distiller = CooperativeDistiller(
+        group, counterfactuals=engine, combine=LogisticRegression(), cv=3
+    )
+    distiller.fit(X, y, silos=owner, sample_weight=weight)
+    assert_frame_equal(X, copies[0])
+    for value, copied in zip((y, owner, weight), copies[1:], strict=True):
+        assert_array_equal(value, copied)
+    assert repr(group) == params
+    assert distiller.counterfactuals is engine
+    assert not [name for name in vars(distiller.combine) if name.endswith("_")]
+    for _, member in group:
+        assert not hasattr(member[0], "transformers_")
+        assert not hasattr(member[-1], "classes_")
+
+
+# Only virtual instances move
+
+
+def read_columns(name, layout, d):
+    return layout[NAMES.index(name)] or list(range(d))
+
+
+def check_privacy(distiller, X, y, owner, layout):
+    d = X.shape[1]
+    lessons = distiller.lessons_
+    cells = cells_of(lessons).to_numpy(dtype=float)
+    cells = cells if len(cells) else np.zeros((0, d))
+    for name in set(owner):
+        columns = read_columns(name, layout, d)
+        foreign = set(keys(X[owner != name][:, columns]))
+        mine = (lessons["student"] == name).to_numpy(dtype=bool)
+        assert not foreign & set(keys(cells[mine][:, columns]))
+        # What the fitted member holds is its own or a lesson.
+        model = distiller.named_estimators_[name]
+        model = model[-1] if hasattr(model, "steps") else model
+        if not isinstance(model, KNeighborsClassifier):
+            continue
+        own = list(zip(keys(X[owner == name][:, columns]), y[owner == name]))
+        kept = mine & lessons["kept"].to_numpy(dtype=bool)
+        learned = list(zip(keys(cells[kept][:, columns]), lessons["label"][kept]))
+        held = list(zip(keys(model._fit_X), model.classes_[model._y]))
+        assert sorted(held) == sorted(own + learned)
+
+
+@st.composite
+def silo_tables(draw):
+    """Small tables with few values, where a lesson may well equal a row."""
+    d = draw(st.integers(2, 4))
+    n = draw(st.integers(18, 36))
+    levels = draw(st.sampled_from([2, 3, 5, 50]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dtype = draw(st.sampled_from([np.float64, np.int64, np.float32]))
+    X = rng.integers(0, levels, (n, d)).astype(dtype)
+    if draw(st.booleans()) and dtype != np.int64:
+        X += rng.normal(0, 1, (n, d)).astype(dtype)
+    n_classes = draw(st.integers(2, 3))
+    y = rng.integers(0, n_classes, n)
+    y[:n_classes] = np.arange(n_classes)
+    owner = np.array(NAMES, dtype=object)[rng.integers(0, 3, n)]
+    owner[-12:] = NAMES * 4
+    if draw(st.booleans()):
+        # One silo knows a single class only.
+        y[owner == "c"] = 0
+    layout = [
+        draw(st.none() | st.lists(st.integers(0, d - 1), min_size=1, unique=True))
+        for _ in NAMES
+    ]
+    return X, y, owner, layout
+
+
+def reading(columns, model):
+    if columns is None:
+        return model
+    return make_pipeline(make_column_transformer(("passthrough", columns)), model)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    table=silo_tables(),
+    accept=st.sampled_from(["all", None]),
+    alpha=st.sampled_from([0.1, 0.5, 1.0]),
+    seed=st.integers(0, 100),
+)
+def test_no_row_of_another_silo_reaches_a_member(table, accept, alpha, seed):
+    X, y, owner, layout = table
+    models = [
+        KNeighborsClassifier(1),
+        DecisionTreeClassifier(max_depth=3),
+        KNeighborsClassifier(3, weights="distance"),
+    ]
+    group = [
+        (name, reading(columns, model))
+        for name, columns, model in zip(NAMES, layout, models, strict=True)
+    ]
+    distiller = CooperativeDistiller(
+        group,
+        accept=accept,
+        alpha=alpha,
+        n_rounds=2,
+        cv=KFold(2, shuffle=True, random_state=seed),
+        combine="soft",
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Silo '.' holds a single class")
+        warnings.filterwarnings("ignore", "Some teaching failed")
+        try:
+            distiller.fit(X, y, silos=owner)
+        except ValueError as error:
+            # All rows of a silo may lie in one fold.
+            assert "no rows left" in str(error)
+            return
+    check_privacy(distiller, X, y, owner, layout)
+
+
+def test_column_choice_of_a_member_that_starts_with_a_single_class():
+    """What stands in for it until it is taught reads all columns; it does not."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, (90, 3))
+    owner = np.array(NAMES, dtype=object)[np.arange(90) % 3]
+    y = (X[:, 2] > 0.5).astype(int)
+    y[owner == "c"] = 0
+    group = [
+        ("a", DecisionTreeClassifier(max_depth=2)),
+        ("b", reading([2], DecisionTreeClassifier(max_depth=2))),
+        ("c", reading([0, 1], KNeighborsClassifier(1))),
+    ]
+    with pytest.warns(UserWarning, match="single class"):
+        distiller = CooperativeDistiller(
+            group, accept=None, cv=3, random_state=0, combine="soft"
+        ).fit(X, y, silos=owner)
+    check_privacy(distiller, X, y, owner, [None, [2], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: CalibratedClassifierCV(model, ensemble=False, cv=2),
+        lambda model: make_pipeline("passthrough", model),
+        lambda model: make_pipeline(make_pipeline(model)),
+    ],
+    ids=["calibrated", "passthrough first", "nested"],
+)
+def test_column_choice_of_a_wrapped_member(wrap):
+    """A student that reads two columns is handed no row on these two columns."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(0, 1, (90, 3)), columns=["p", "q", "r"])
+    y = (X["r"] > 0.5).astype(int).to_numpy()
+    owner = np.array(["a", "b"], dtype=object)[np.arange(90) % 2]
+    student = make_pipeline(
+        make_column_transformer(("passthrough", ["p", "q"])), GaussianNB()
+    )
+    teacher = make_pipeline(
+        make_column_transformer(("passthrough", ["r"])),
+        DecisionTreeClassifier(max_depth=1),
+    )
+    distiller = CooperativeDistiller(
+        [("a", wrap(student)), ("b", teacher)],
+        accept=None,
+        cv=3,
+        random_state=0,
+        combine="soft",
+    ).fit(X, y, silos=owner)
+    lessons = distiller.lessons_.query("student == 'a'")
+    asked = distiller.history_.query("student == 'a'")["rechecked"]
+    assert asked.sum() > 10
+    foreign = set(keys(X.loc[owner == "b", ["p", "q"]]))
+    handed_over = set(keys(lessons.reindex(columns=["x__p", "x__q"])))
+    assert not foreign & handed_over
+
+
+class Copyist(BaseEstimator):
+    """Answers with rows of the background that the teacher likes, hardly disguised."""
+
+    def __init__(self, disguise):
+        self.disguise = disguise
+
+    def generate(self, teacher, X, y, *, background, alpha=0.5, random_state=None):
+        classes = list(teacher.classes_)
+        proba = teacher.predict_proba(background)
+        best = proba.argmax(axis=0)
+        donors = np.asarray(background, dtype=np.float64)
+        answer = donors[[best[classes.index(label)] for label in y]]
+        answer = answer + self.disguise
+        if isinstance(X, pd.DataFrame):
+            answer = pd.DataFrame(answer, columns=X.columns)
+        n = len(answer)
+        return Counterfactuals(
+            answer, np.ones(n, bool), np.zeros(n), np.ones(n), 0, 0.0
+        )
+
+
+@pytest.mark.parametrize("frame", [False, True], ids=["array", "frame"])
+@pytest.mark.parametrize(
+    ("dtype", "disguise"),
+    [(np.float64, 0.0), (np.int64, 0.0), (np.int64, -0.3), (np.float32, -1e-10)],
+)
+def test_engine_cannot_hand_over_rows(dtype, disguise, frame):
+    """Also if its answers become rows only when they take the type of the column."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 50, (90, 3)).astype(dtype)
+    y = (X[:, 0] + rng.normal(0, 12, 90) > 25).astype(int)
+    X[y == 1, 1] += 10
+    owner = np.array(["a", "b"], dtype=object)[np.arange(90) % 2]
+    table = pd.DataFrame(X, columns=["p", "q", "r"]) if frame else X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        distiller = CooperativeDistiller(
+            [("a", KNeighborsClassifier(3)), ("b", GaussianNB())],
+            counterfactuals=Copyist(disguise),
+            accept=None,
+            cv=3,
+            random_state=0,
+            combine="soft",
+        ).fit(table, y, silos=owner)
+    assert distiller.history_["found"].sum() > 5
+    held = set(keys(distiller.named_estimators_["a"]._fit_X))
+    assert not held & (set(keys(X[owner == "b"])) - set(keys(X[owner == "a"])))
+
+
+def test_fitted_distiller_carries_no_training_rows():
+    """Without lessons, no cell of the table can be found in it."""
+    X, y, owner = blurred(60)
+    table = pd.DataFrame(X, columns=["p", "q", "r", "s"])
+    distiller = CooperativeDistiller(
+        [(name, GaussianNB()) for name in NAMES], n_rounds=0, cv=3, random_state=0
+    ).fit(table, y, silos=owner)
+    stored = pickle.dumps(distiller)
+    assert not any(struct.pack("<d", value) in stored for value in X.ravel())
+
+
+def test_own_rows_complete_what_was_never_recorded():
+    """A lesson's cells come from its row, its teacher's rows or its student's rows."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, (120, 4))
+    owner = np.array(NAMES, dtype=object)[np.arange(120) % 3]
+    y = (X[:, 0] + X[:, 1] + rng.normal(0, 0.2, 120) > 1).astype(int)
+    # Each silo has a column of its own, in a range of its own.
+    for k, name in enumerate(NAMES):
+        X[:, 3] = np.where(owner == name, X[:, 3] + 10 * k, X[:, 3])
+    X[owner == "a", 3] = np.nan
+    table = pd.DataFrame(X, columns=["p", "q", "r", "s"])
+
+    def model(columns, classifier):
+        return make_pipeline(
+            make_column_transformer(("passthrough", columns)), classifier
+        )
+
+    distiller = CooperativeDistiller(
+        [
+            ("a", model(["p"], DecisionTreeClassifier(max_depth=2))),
+            ("b", model(["q", "s"], DecisionTreeClassifier(max_depth=3))),
+            ("c", model(["q", "r"], DecisionTreeClassifier(max_depth=3))),
+        ],
+        accept=None,
+        cv=3,
+        random_state=0,
+    ).fit(table, y, silos=owner)
+    lessons = distiller.lessons_
+    completed = 0
+    for lesson in lessons.itertuples():
+        if owner[lesson.source_row] != "a" or "s" in lesson.changed:
+            continue
+        if lesson.student == "a":
+            assert np.isnan(lesson.x__s)
+        else:
+            completed += 1
+            assert lesson.x__s in set(X[owner == lesson.student, 3])
+    assert completed > 5
