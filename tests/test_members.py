@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.datasets import load_iris, make_classification
+from sklearn.datasets import make_classification
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -58,11 +58,13 @@ def tree(name="tree", max_depth=2):
 
 
 def lightgbm_classifier():
-    return lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=5, verbose=-1)
+    return lightgbm.LGBMClassifier(
+        n_estimators=5, min_child_samples=3, learning_rate=0.5, n_jobs=1, verbose=-1
+    )
 
 
 def xgboost_classifier():
-    return xgboost.XGBClassifier(n_estimators=5, max_depth=3)
+    return xgboost.XGBClassifier(n_estimators=5, max_depth=3, n_jobs=1)
 
 
 BOOSTERS = {"xgboost": xgboost_classifier, "lightgbm": lightgbm_classifier}
@@ -85,7 +87,6 @@ CHOICES = {
     "one position": (2, "c"),
     "from the end": ([-1, -2], "de"),
     "slice": (slice(1, 3), "bc"),
-    "slice with steps": (slice(None, None, 2), "ace"),
     "mask": (np.array([True, False, True, False, False]), "ac"),
     "list of bools": ([False, False, False, True, True], "de"),
     "selector": (make_column_selector("a|e"), "ae"),
@@ -182,14 +183,23 @@ def test_a_teacher_changes_only_what_it_reads(labels, remainder):
 
 
 def test_members_that_read_different_columns():
-    fitted = distiller(
-        ("left", chooser(["a", "b"])), ("right", chooser(make_column_selector("c|d")))
-    ).fit(X, y)
-    for model in fitted.estimators_:
-        np.testing.assert_array_equal(model.feature_names_in_, NAMES)
+    left = ("left", chooser(["a", "b", "c"]))
+    right = ("right", chooser(make_column_selector("c|d|e")))
+    fitted = distiller(left, right, n_rounds=2).fit(X, y)
     changed = fitted.lessons_.groupby("teacher")["changed"].sum()
-    assert set(changed["left"]) <= {"a", "b"}
-    assert set(changed["right"]) <= {"c", "d"}
+    assert "c" in changed["left"]
+    assert "c" in changed["right"]
+    assert set(changed["left"]) <= {"a", "b", "c"}
+    assert set(changed["right"]) <= {"c", "d", "e"}
+
+
+def test_members_without_a_column_in_common_have_nothing_to_teach():
+    """All that a lesson changes is out of the student's sight: a row as it was."""
+    fitted = distiller(("left", chooser(["a", "b"])), ("right", chooser(["c", "d"])))
+    fitted.fit(X, y)
+    assert fitted.history_["asked"].sum() > 0
+    assert not len(fitted.lessons_)
+    assert not fitted.history_["accepted"].any()
 
 
 # Models from elsewhere
@@ -263,16 +273,21 @@ def test_booster_with_weights(make):
 
 
 @pytest.mark.parametrize("make", BOOSTERS.values(), ids=BOOSTERS)
-def test_booster_with_spaces_in_column_names(make):
-    table, target = load_iris(return_X_y=True, as_frame=True)
-    pair = [("booster", make()), ("bayes", GaussianNB())]
-    fitted = distiller(*pair).fit(table[::2], target[::2])
-    plain = distiller(*pair).fit(table[::2].set_axis(list("abcd"), axis=1), target[::2])
+@pytest.mark.parametrize(
+    "labels",
+    [["the first", "b (cm)", "c", "d_e", "d e f"], range(5)],
+    ids=["spaces", "numbers"],
+)
+def test_column_labels_that_boosters_write_in_their_own_way(make, labels):
+    pair = [("booster", make()), linear()]
+    fitted = distiller(*pair).fit(X.set_axis(labels, axis=1), y)
+    plain = distiller(*pair).fit(X, y)
     assert len(fitted.lessons_) == len(plain.lessons_) > 0
     np.testing.assert_array_equal(
-        fitted.predict_proba(table),
-        plain.predict_proba(table.set_axis(list("abcd"), axis=1)),
+        fitted.predict_proba(X.set_axis(labels, axis=1)), plain.predict_proba(X)
     )
+    frozen = FrozenEstimator(make().fit(X.set_axis(labels, axis=1), _codes))
+    assert columns_read(frozen, list(labels)).all()
 
 
 @pytest.mark.parametrize("labels", [["no", "yes"], [0, 1], [1, 2]])
@@ -290,11 +305,10 @@ META = {
     "bag": lambda: BaggingClassifier(GaussianNB(), n_estimators=3),
     "vote": lambda: VotingClassifier([linear(), tree()], voting="soft"),
     "neighbors": lambda: KNeighborsClassifier(),
-    "pipeline": lambda: make_pipeline(StandardScaler(), SVC(probability=False)),
 }
 
 
-@pytest.mark.parametrize("name", ["search", "calibrated", "bag", "vote", "neighbors"])
+@pytest.mark.parametrize("name", META)
 def test_other_members_learn_and_teach(name):
     fitted = distiller((name, META[name]()), tree(), n_rounds=2).fit(X, y)
     assert {name, "tree"} == set(fitted.lessons_["student"])
@@ -434,14 +448,28 @@ def test_frozen_member_that_was_never_fitted(model):
 @pytest.mark.parametrize("target", [_codes, _codes == 1, np.where(_codes, "Y", "N")])
 def test_frozen_member_without_a_class_of_y(target):
     frozen = FrozenEstimator(LogisticRegression().fit(X, y))
-    with pytest.raises(ValueError, match="'foreign' knows the classes") as error:
+    with pytest.raises(ValueError, match="'foreign' knows the classes"):
         distiller(("foreign", frozen), tree()).fit(X, target)
-    assert "np." not in str(error.value)
+
+
+def test_messages_show_labels_as_the_user_writes_them():
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    with pytest.raises(ValueError, match=r"\['no', 'yes'\].*\[0, 1\]"):
+        distiller(("foreign", frozen), tree()).fit(X, _codes)
+    with pytest.raises(ValueError, match=r"\['no'\]"):
+        distiller(linear(), tree()).fit(X, np.repeat("no", N))
+    kept = ~((silos == "first") & (y == "no"))
+    with pytest.warns(UserWarning, match=r"\('yes'\)"):
+        distiller(linear("first"), tree("second")).fit(
+            X[kept], y[kept], silos=silos[kept]
+        )
 
 
 def test_frozen_member_that_needs_a_column_x_lacks():
     model = LogisticRegression().fit(X.assign(thallium=X["a"]), y)
-    with pytest.raises(ValueError, match="'foreign'.*thallium"):
+    with pytest.raises(
+        ValueError, match=r"(?s)'foreign'.*thallium|thallium.*'foreign'"
+    ):
         distiller(("foreign", FrozenEstimator(model)), tree()).fit(X, y)
 
 
@@ -559,7 +587,7 @@ def test_answers_that_are_no_probabilities_at_predict():
     fitted = distiller(("odd", Odd()), tree()).fit(X, y)
     fitted.estimators_[0].answer = "nan"
     for method in (fitted.predict, fitted.predict_proba, fitted.transform):
-        with pytest.raises(ValueError, match="'odd'.*NaN"):
+        with pytest.raises(ValueError, match=r"'odd'.*NaN"):
             method(X)
 
 
@@ -628,13 +656,12 @@ def test_absent_classes_are_aligned():
 def test_silo_of_one_class():
     kept = ~((silos == "first") & (y == "no"))
     pair = [linear("first"), tree("second")]
-    with pytest.warns(UserWarning, match="'first' holds a single class") as caught:
+    with pytest.warns(UserWarning, match="'first' holds a single class"):
         fitted = distiller(*pair, accept=None).fit(X[kept], y[kept], silos=silos[kept])
-    assert "np." not in str(caught[0].message)
     assert set(fitted.initial_estimators_[0].predict(X)) == {"yes"}
     learned = fitted.estimators_[0]
     assert isinstance(learned, LogisticRegression)
-    assert set(learned.predict(X)) == {"no", "yes"}
+    np.testing.assert_array_equal(learned.classes_, ["no", "yes"])
 
 
 @pytest.mark.parametrize(

@@ -135,9 +135,9 @@ def assert_same_fit(first, second, X):
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
-@pytest.mark.parametrize("position", [0, 2, 3])
+@pytest.mark.parametrize("position", [1, 3])
 def test_column_and_argument_agree(container, position):
-    X, y, owner = clinics()
+    X, y, owner = clinics(60)
     with_column = X.copy()
     with_column.insert(position, "clinic", owner)
     X, with_column = as_container(X, container), as_container(with_column, container)
@@ -251,7 +251,7 @@ def test_kinds_of_polars_silo_column(dtype):
 
 def test_index_of_the_frame_does_not_matter():
     X, y, owner = clinics(60)
-    params = {"silo_column": "clinic", "n_rounds": 2, "cv": 3, "random_state": 0}
+    params = {"silo_column": "clinic", "n_rounds": 1, "cv": 3, "random_state": 0}
     table = X.assign(clinic=owner)
     expected = CooperativeDistiller(members(), **params).fit(table, y)
     rng = np.random.default_rng(0)
@@ -269,7 +269,7 @@ def test_index_of_the_frame_does_not_matter():
 def test_silos_given_twice():
     X, y, owner = clinics()
     distiller = CooperativeDistiller(members(), silo_column="clinic")
-    with pytest.raises(ValueError, match="twice.*silo_column.*silos="):
+    with pytest.raises(ValueError, match=r"twice.*silo_column.*silos="):
         distiller.fit(X.assign(clinic=owner), y, silos=owner)
 
 
@@ -353,7 +353,7 @@ def test_member_without_rows():
 def test_member_whose_rows_all_have_weight_zero():
     X, y, owner = clinics()
     weight = np.where(owner == "west", 0.0, 1.0)
-    with pytest.raises(ValueError, match="'west' has no rows.*weight"):
+    with pytest.raises(ValueError, match=r"'west' has no rows.*weight"):
         CooperativeDistiller(members()).fit(X, y, silos=owner, sample_weight=weight)
 
 
@@ -371,7 +371,7 @@ def test_frozen_member_needs_no_rows():
 def test_splitter_that_leaves_a_member_without_rows():
     X, y, owner = clinics()
     order = np.argsort(owner, kind="stable")
-    with pytest.raises(ValueError, match="'(north|south|west)' has no rows left"):
+    with pytest.raises(ValueError, match=r"'(north|south|west)' has no rows left"):
         CooperativeDistiller(members(), cv=KFold(3)).fit(
             X.iloc[order], y[order], silos=owner[order]
         )
@@ -524,7 +524,8 @@ def test_semi_experts_learn_the_class_that_they_never_saw():
         assert (before.predict(X_test)[unseen] != k).all()
         assert (after.predict(X_test)[unseen] == k).mean() > 0.8
         assert after.score(X_test, y_test) > before.score(X_test, y_test) + 0.15
-        taught = distiller.lessons_.query("student == @name and kept")
+        lessons = distiller.lessons_
+        taught = lessons[lessons["kept"] & (lessons["student"] == name)]
         assert k in set(taught["label"])
     assert distiller.score(X_test, y_test) > 0.9
 
@@ -634,7 +635,7 @@ def test_silo_of_one_row():
     owner[1] = "west"
     with (
         warnings.catch_warnings(),
-        pytest.raises(ValueError, match="'west'.*(one|1|single) row"),
+        pytest.raises(ValueError, match=r"'west'.*(one|1|single) row"),
     ):
         warnings.simplefilter("ignore", UserWarning)
         CooperativeDistiller(members()).fit(X, y, silos=owner)

@@ -194,6 +194,7 @@ class TestLessons:
         return Lessons(
             np.asarray(Z, dtype=float),
             np.asarray(source),
+            np.full(n, -1),
             np.zeros(n, dtype=int),
             np.full(n, number),
             *(ones, ones, ones),

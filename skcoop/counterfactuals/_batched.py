@@ -131,10 +131,13 @@ class BatchedDice(BaseEstimator):
         labels = np.asarray(y, dtype=object)
         found, valid = Q.copy(), np.zeros(len(Q), dtype=bool)
         before, after = np.zeros(len(Q)), np.zeros(len(Q))
+        led_to = np.full(len(Q), -1, dtype=np.intp)
         for start in range(0, len(Q), _BLOCK):
             block = slice(start, start + _BLOCK)
-            answer = search.answer(Q[block], labels[block], alpha)
-            found[block], valid[block], before[block], after[block] = answer
+            state = search.answer(Q[block], labels[block], alpha)
+            found[block], valid[block] = state.best, state.valid
+            before[block], after[block] = state.before, state.after
+            led_to[block] = state.led_to
         return Counterfactuals(
             X=search.codec.decode(found),
             valid=valid,
@@ -142,6 +145,7 @@ class BatchedDice(BaseEstimator):
             proba_after=after,
             n_predictions=search.n_predictions,
             seconds=perf_counter() - started,
+            led_to=led_to,
         )
 
 
@@ -157,11 +161,14 @@ class _Search:
         self.metric = RowMetric(self.codec, rows)
         self.integral = self.codec.integral | self.metric.integral
         self.varies = self._columns_to_vary(engine.features_to_vary)
-        rows = np.unique(self._permitted(rows, engine.permitted_range), axis=0)
-        if len(rows) > _MOST_DONORS:
-            rows = rows[np.argsort(content_keys(rows))[:_MOST_DONORS]]
-        self.donors = rows
-        self.donor_proba = self.ask(rows)
+        permitted = self._permitted(rows, engine.permitted_range)
+        _, first = np.unique(rows[permitted], axis=0, return_index=True)
+        self.places = permitted[first]
+        if len(self.places) > _MOST_DONORS:
+            drawn = np.argsort(content_keys(rows[self.places]))[:_MOST_DONORS]
+            self.places = self.places[drawn]
+        self.donors = rows[self.places]
+        self.donor_proba = self.ask(self.donors)
 
     def _columns_to_vary(self, features_to_vary: Any) -> NDArray[np.bool_]:
         names = self.codec.names
@@ -176,8 +183,8 @@ class _Search:
             )
         return varies & np.array([name in features_to_vary for name in names])
 
-    def _permitted(self, rows: FloatMatrix, permitted_range: Any) -> FloatMatrix:
-        """Drop donors whose values are not permitted in a column that may change."""
+    def _permitted(self, rows: FloatMatrix, permitted_range: Any) -> NDArray[np.intp]:
+        """Find rows whose values are permitted in each column that may change."""
         allowed = np.ones(len(rows), dtype=bool)
         for name, values in (permitted_range or {}).items():
             if name not in self.codec.names:
@@ -194,7 +201,7 @@ class _Search:
             else:
                 low, high = values
                 allowed &= ~((rows[:, j] < low) | (rows[:, j] > high))
-        return rows[allowed]
+        return np.flatnonzero(allowed)
 
     def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the teacher's probabilities for encoded rows."""
@@ -205,11 +212,7 @@ class _Search:
             self.teacher.predict_proba(self.codec.decode(Z)), dtype=np.float64
         )
 
-    def answer(
-        self, Q: FloatMatrix, labels: NDArray[Any], alpha: float
-    ) -> tuple[
-        FloatMatrix, NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]
-    ]:
+    def answer(self, Q: FloatMatrix, labels: NDArray[Any], alpha: float) -> _State:
         """Answer a block of rows."""
         known = labels[:, None] == np.asarray(self.teacher.classes_, dtype=object)
         state = _State(Q, known.argmax(axis=1), known.any(axis=1), alpha, self)
@@ -218,7 +221,7 @@ class _Search:
         self._come_back(state)
         if self.sparse:
             self._revert_columns(state)
-        return state.best, state.valid, state.before, state.after
+        return state
 
     def _find_ends(self, state: _State) -> None:
         """Give each row the nearest confident row's values, where that is valid."""
@@ -238,6 +241,8 @@ class _Search:
             )
             ends = self._towards(state.Q[rows], self.donors[nearest[rows, tried]])
             state.offer(rows, ends)
+            now = rows[state.valid[rows]]
+            state.led_to[now] = self.places[nearest[now, tried]]
         state.ends = state.best.copy()
 
     def _towards(self, Q: FloatMatrix, donors: FloatMatrix) -> FloatMatrix:
@@ -257,7 +262,9 @@ class _Search:
             return
         for code in np.unique(state.codes[open_rows]):
             rows = open_rows[state.codes[open_rows] == code]
-            start = self.donors[[self.donor_proba[:, code].argmax()]]
+            best = int(self.donor_proba[:, code].argmax())
+            start = self.donors[[best]]
+            state.led_to[rows] = self.places[best]
             values = self._typical_values(varied, code)
             per_block = max(1, _MOST_CANDIDATES // values.size)
             for first in range(0, len(rows), per_block):
@@ -400,6 +407,7 @@ class _State:
         self.target = target_probability(self.before, alpha)
         self.certain = self.before >= 1 - TOLERANCE
         self.best, self.ends = Q.copy(), Q.copy()
+        self.led_to = np.full(len(Q), -1, dtype=np.intp)
         self.valid = np.zeros(len(Q), dtype=bool)
 
     def offer(

@@ -33,6 +33,10 @@ class Counterfactuals:
         Rows that the teacher was asked to predict.
     seconds : float
         Wall time of the search.
+    led_to : ndarray of int, shape (n_rows,), default=None
+        Position of the background row that an answer was drawn to, -1 if there is
+        none. The label of that row shows in the answer, so the answer may not be used
+        where that row judges. None if the engine looks at no single row.
     """
 
     X: Any
@@ -41,6 +45,7 @@ class Counterfactuals:
     proba_after: NDArray[np.float64]
     n_predictions: int
     seconds: float
+    led_to: NDArray[np.intp] | None = None
 
 
 @runtime_checkable
