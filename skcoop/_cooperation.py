@@ -42,9 +42,14 @@ def fit_members(
     task: Task, members: Sequence[Member], *, n_jobs: int | None
 ) -> list[Any]:
     """Fit each member on all of its own rows."""
-    return Parallel(n_jobs=n_jobs)(
-        delayed(_fit)(task, member, None) for member in members
+    learners = [member for member in members if not member.frozen]
+    fitted = iter(
+        Parallel(n_jobs=n_jobs)(
+            delayed(_fit)(task, member, None) for member in learners
+        )
     )
+    # A frozen member stays the object that it is and travels nowhere.
+    return [m.estimator if m.frozen else next(fitted) for m in members]
 
 
 def refit_members(

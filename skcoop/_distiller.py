@@ -16,6 +16,7 @@ from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from skcoop import _validation as check
+from skcoop._columns import find_columns
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._compat import (
     HasMethods,
@@ -39,9 +40,10 @@ from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
     able_to_teach,
-    find_columns,
+    fit_any_labels,
     make_member,
     set_seeds,
+    weight_parameter,
 )
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
@@ -308,9 +310,9 @@ class CooperativeDistiller(MemberEnsemble):
 
         # 1. Fit every member on its own rows.
         initial = fit_members(task, members, **jobs)
-        find_columns(members, initial, task.codec.names)
+        find_columns(task, members, initial)
         students = np.array([not member.frozen for member in members])
-        teachers = able_to_teach(members, initial)
+        teachers = able_to_teach(members)
 
         # 2. Judge every member on every row by a copy that did not see the row.
         everyone = [(k, None) for k in range(len(members))]
@@ -378,6 +380,7 @@ class CooperativeDistiller(MemberEnsemble):
     ) -> tuple[Task, list[Member], NDArray[np.intp]]:
         """Check what was handed in and lay it out for the steps."""
         estimators = check.check_estimators(self.estimators)
+        check.check_combine(self.combine)
         self._validate_names([name for name, _ in self.estimators])
         X, silos = check.split_silo_column(X, self.silo_column, silos)
         # First the labels: checking them resets what is known of the columns.
@@ -396,18 +399,18 @@ class CooperativeDistiller(MemberEnsemble):
             taking_part &= owners >= 0
         rows = np.flatnonzero(taking_part)
         check.check_classes(self, y[rows])
-        folds = fold_of_each_row(self.cv, X, y, owners, routed.splitter.split)
+        folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"])
         task = make_task(X, y, owners, folds, weights, rows)
 
         members = []
         for number, (name, estimator) in enumerate(estimators):
-            check.check_overlap(name, estimator, task.classes)
+            check.check_frozen(name, estimator, task.X, task.classes)
             own = np.arange(len(rows))
             if task.owners is not None:
                 own = np.flatnonzero(task.owners == number)
             metadata = {
                 key: rows_of(value, rows, len(y))
-                for key, value in routed[name].fit.items()
+                for key, value in routed[name]["fit"].items()
             }
             member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
             check.check_silo(member, task.y)
@@ -461,9 +464,11 @@ class CooperativeDistiller(MemberEnsemble):
         final = LogisticRegression() if isinstance(self.combine, str) else self.combine
         final = set_seeds(final, seed)
         features = stacked(np.array([judgement.proba for judgement in judgements]))
-        if (task.weights == task.weights[0]).all():
-            return final.fit(features, task.y)
-        return final.fit(features, task.y, sample_weight=task.weights)
+        weights = {}
+        if not (task.weights == task.weights[0]).all():
+            parameter = weight_parameter(final)
+            weights = {} if parameter is None else {parameter: task.weights}
+        return fit_any_labels(final, features, task.y, weights)
 
     def _keep(
         self,

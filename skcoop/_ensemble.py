@@ -93,7 +93,8 @@ class MemberEnsemble(
                     method_mapping=MethodMapping().add(caller="fit", callee="fit"),
                 )
         router.add(
-            splitter=check_cv(self.cv, classifier=True),
+            # No member can have the name of a parameter.
+            cv=check_cv(self.cv, classifier=True),
             method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
         return router

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import check_cv
 
 
 def fold_of_each_row(
@@ -26,8 +25,7 @@ def fold_of_each_row(
     Parameters
     ----------
     cv : int, cross-validation generator or iterable
-        An int gives folds stratified by silo and class; where the groups are too
-        small for that by class, and at last not at all.
+        An int gives folds stratified by silo and class, at most one for each row.
     X : ndarray or data frame of shape (n_samples, n_features)
         The rows.
     y : ndarray of shape (n_samples,)
@@ -48,9 +46,8 @@ def fold_of_each_row(
         If the test sets of the splitter do not hold each row exactly once.
     """
     if isinstance(cv, Integral):
-        splits = _stratified_splits(int(cv), y, owners)
-    else:
-        splits = check_cv(cv, y, classifier=True).split(X, y, **split_params)
+        return _stratified_folds(int(cv), y, owners)
+    splits = check_cv(cv, y, classifier=True).split(X, y, **split_params)
     folds = np.full(len(y), -1, dtype=np.intp)
     times_held_out = np.zeros(len(y), dtype=np.intp)
     for number, (_, test) in enumerate(splits):
@@ -65,19 +62,20 @@ def fold_of_each_row(
     return folds
 
 
-def _stratified_splits(
+def _stratified_folds(
     n_splits: int, y: NDArray[Any], owners: NDArray[Any] | None
-) -> Any:
+) -> NDArray[np.intp]:
+    """Deal the rows to folds, silo by silo and class by class.
+
+    Neighbours in that order go to different folds, so a silo of two rows is in two
+    folds and every group is spread as evenly as can be. Within a group the first rows
+    go to the first fold, and so on: rows that follow each other stay together.
+    """
     n_splits = min(n_splits, len(y))
     classes = np.unique(y, return_inverse=True)[1]
-    strata = [classes]
-    if owners is not None:
-        strata.insert(0, owners * (classes.max() + 1) + classes)
-    for keys in strata:
-        if np.bincount(keys).max() >= n_splits:
-            with warnings.catch_warnings():
-                # Groups smaller than the number of folds are expected here.
-                warnings.filterwarnings("ignore", message="The least populated class")
-                splitter: BaseCrossValidator = StratifiedKFold(n_splits)
-                return list(splitter.split(np.zeros(len(y)), keys))
-    return KFold(n_splits).split(np.zeros(len(y)))
+    silos = np.zeros(len(y)) if owners is None else owners
+    order = np.lexsort((classes, silos))
+    dealt = np.arange(len(y)) % n_splits
+    folds = np.empty(len(y), dtype=np.intp)
+    folds[order] = dealt[np.lexsort((dealt, classes[order], silos[order]))]
+    return folds

@@ -350,9 +350,6 @@ class TableCodec:
             columns[name] = nw.from_native(series, series_only=True).to_numpy()
         return pd.DataFrame(columns)
 
-    def rounded(self, Z: FloatMatrix) -> FloatMatrix:
-        """Return the floats that decoding and encoding again would give."""
-        if self.plain:
-            Z = np.rint(Z) if self.integral.any() else Z
-            return Z.astype(self.array_dtype).astype(np.float64)
-        return np.where(self.integral, np.rint(Z), Z)
+    def as_handed_out(self, Z: FloatMatrix) -> FloatMatrix:
+        """Return the floats of what decoding gives: rounded to the columns' types."""
+        return self.encode(self.decode(Z))

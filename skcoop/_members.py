@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -130,60 +129,21 @@ class FittedMember:
 
 
 def columns_of(estimator: Any, X: Any) -> Any:
-    """Return the columns of a frame that the estimator was fitted on, in its order.
+    """Return the columns of a frame that a frozen model was fitted on, in its order.
 
-    A model trained elsewhere may know only some of the columns of this table.
+    A model trained elsewhere may know only some of the columns of this table. Members
+    that were fitted here were fitted on all of them.
     """
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not is_frame(X) or list(names) == column_names(X):
+    if names is None or not isinstance(estimator, FrozenEstimator) or not is_frame(X):
         return X
-    return select(X, list(names))
+    return X if list(names) == column_names(X) else select(X, list(names))
 
 
-def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
-    """Find the columns that can reach a model: all, unless its first step chooses.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted on a table with columns `names` or on some of them.
-    names : list
-        The labels of the table's columns.
-
-    Returns
-    -------
-    reads : ndarray of bool, shape (n_features,)
-        Columns outside of it cannot change the model's answer.
-    """
-    reads = np.ones(len(names), dtype=bool)
-    while isinstance(
-        estimator, FittedMember | FrozenEstimator | LabelEncodedClassifier
-    ):
-        estimator = getattr(estimator, "estimator_", estimator.estimator)
-    fitted_on = getattr(estimator, "feature_names_in_", None)
-    if fitted_on is not None:
-        reads = np.isin(
-            np.arange(len(names)), [names.index(n) for n in fitted_on if n in names]
-        )
-    while isinstance(estimator, Pipeline) and len(estimator.steps):
-        estimator = estimator.steps[0][1]
-    if not isinstance(estimator, ColumnTransformer):
-        return reads
-    inputs = list(getattr(estimator, "feature_names_in_", names))
-    chosen = np.zeros(len(names), dtype=bool)
-    for _, transformer, columns in estimator.transformers_:
-        if isinstance(transformer, str) and transformer == "drop":
-            continue
-        for label in _labels(columns, inputs):
-            chosen[names.index(label)] = True
-    return reads & chosen
-
-
-def able_to_teach(
-    members: Sequence[Member], fitted: Sequence[Any]
-) -> NDArray[np.bool_]:
+def able_to_teach(members: Sequence[Member]) -> NDArray[np.bool_]:
     """Mark the members that give probabilities, and say who does not."""
-    able = np.array([hasattr(model, "predict_proba") for model in fitted])
+    # The prototype tells: what stands in for a member of one class says nothing of it.
+    able = np.array([hasattr(member.estimator, "predict_proba") for member in members])
     mute = [member.name for member, can in zip(members, able, strict=True) if not can]
     if mute:
         warnings.warn(
@@ -193,30 +153,6 @@ def able_to_teach(
             stacklevel=3,
         )
     return able
-
-
-def find_columns(
-    members: Sequence[Member], fitted: Sequence[Any], names: list[Hashable]
-) -> None:
-    """Note for each member the columns that it reads, from its fitted model."""
-    for member, model in zip(members, fitted, strict=True):
-        member.reads = columns_read(model, names)
-
-
-def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
-    """Return the labels that a ColumnTransformer's fitted column choice stands for."""
-    if isinstance(columns, slice):
-        if isinstance(columns.start, str) or isinstance(columns.stop, str):
-            first = 0 if columns.start is None else inputs.index(columns.start)
-            last = None if columns.stop is None else inputs.index(columns.stop) + 1
-            return inputs[first : last : columns.step]
-        return inputs[columns]
-    if isinstance(columns, str):
-        return [columns]
-    columns = np.atleast_1d(np.asarray(columns, dtype=object)).tolist()
-    if columns and all(isinstance(c, bool | np.bool_) for c in columns):
-        return [label for label, used in zip(inputs, columns, strict=True) if used]
-    return [c if isinstance(c, str) else inputs[c] for c in columns]
 
 
 def make_member(
@@ -276,12 +212,18 @@ def fit_model(
     labels = np.unique(y)
     if len(labels) == 1:
         return DummyClassifier().fit(X, y)
-    estimator = clone(member.estimator)
+    return fit_any_labels(clone(member.estimator), X, y, metadata)
+
+
+def fit_any_labels(
+    estimator: Any, X: Any, y: NDArray[Any], metadata: Mapping[str, Any]
+) -> Any:
+    """Fit a classifier, behind a translation if it takes no labels but 0, 1, ..."""
     try:
         return estimator.fit(X, y, **metadata)
     except ValueError:
+        labels = np.unique(y)
         if np.array_equal(labels.astype(object), np.arange(len(labels))):
             raise
-        # Some third-party classifiers take no labels but 0, 1, ...; if that was not
-        # the reason, the same error comes again.
-        return LabelEncodedClassifier(clone(member.estimator)).fit(X, y, **metadata)
+        # If the labels were not the reason, the same error comes again.
+        return LabelEncodedClassifier(clone(estimator)).fit(X, y, **metadata)

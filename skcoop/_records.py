@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._gate import Verdict
-from skcoop._lessons import Lessons
+from skcoop._lessons import Lessons, no_lessons
 from skcoop._members import Member
 from skcoop._task import Task
 from skcoop._teaching import Answers, Question, background_of
@@ -30,21 +30,12 @@ _LESSON_COLUMNS = [
     "kept",
 ]
 
-_HISTORY_COLUMNS = [
-    "round",
-    "student",
-    "teacher",
-    "deficiencies",
-    "asked",
-    "found",
-    "rechecked",
-    "taught",
-    "accepted",
-    "kept",
-    "score_before",
-    "score_after",
-    "failure",
-]
+_HISTORY_TYPES = {
+    **{"round": "int64", "student": "str", "teacher": "str"},
+    **{"deficiencies": "int64", "asked": "int64", "found": "int64"},
+    **{"rechecked": "int64", "taught": "int64", "accepted": "bool", "kept": "int64"},
+    **{"score_before": "float64", "score_after": "float64", "failure": "str"},
+}
 
 
 class Record:
@@ -143,13 +134,15 @@ class Record:
 
     def history(self) -> pd.DataFrame:
         """Return one line for each round and pair of student and teacher."""
-        return pd.DataFrame(self.pairs, columns=_HISTORY_COLUMNS)
+        table = pd.DataFrame(self.pairs, columns=list(_HISTORY_TYPES))
+        return table.astype(_HISTORY_TYPES)
 
     def lesson_table(self, kept: Sequence[Lessons]) -> pd.DataFrame:
         """Return one line for each virtual instance, its cells in columns ``x__*``."""
         parts = [self._lines(k, lessons, kept[k]) for k, lessons in self.lessons]
-        if not parts:
-            parts = [pd.DataFrame(columns=_LESSON_COLUMNS)]
+        # One table without lines gives the columns and types where nothing was taught.
+        nothing = no_lessons(self.task.Z.shape[1])
+        parts = parts or [self._lines(0, nothing, nothing)]
         return pd.concat(parts, ignore_index=True)
 
     def _lines(self, student: int, lessons: Lessons, kept: Lessons) -> pd.DataFrame:

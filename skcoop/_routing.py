@@ -38,14 +38,14 @@ def route_fit_parameters(
     Returns
     -------
     routed : Bunch
-        ``routed[name].fit`` for each member and ``routed.splitter.split``.
+        ``routed[name].fit`` for each member and ``routed["cv"].split``.
     """
     _raise_for_params(params, distiller, "fit")
     if _routing_enabled():
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}
         return process_routing(distiller, "fit", **given)
-    routed = Bunch(splitter=Bunch(split={}))
+    routed = Bunch(cv=Bunch(split={}))
     if sample_weight is None:
         routed.update((name, Bunch(fit={})) for name, _ in estimators)
         return routed

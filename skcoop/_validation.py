@@ -70,7 +70,8 @@ def is_dropped(estimator: Any) -> bool:
 
 
 def _check_member(name: str, estimator: Any) -> None:
-    if isinstance(estimator, type) or not is_classifier(estimator):
+    is_model = hasattr(estimator, "fit") and not isinstance(estimator, type)
+    if not is_model or not is_classifier(estimator):
         raise ValueError(
             f"The estimator {name!r} should be a classifier, got {estimator!r}."
         )
@@ -214,9 +215,10 @@ def check_owners(
     names = [name for name, _ in estimators]
     unknown = sorted({str(s) for s in silos if s not in names})
     if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(
-            f"silos holds labels that are no member's name: {unknown}. The members are "
-            f"{names}."
+            f"silos holds labels that are no member's name: {unknown[:5]}{more}. The "
+            f"members are {names}."
         )
     owners = np.array([names.index(s) for s in silos], dtype=np.intp)
     numbers = {}
@@ -238,24 +240,58 @@ def check_silo(member: Member, y: NDArray[Any]) -> None:
             f"Member {member.name!r} has no rows to train on. Give its silo rows of "
             "positive weight, drop it, or hand it in fitted as a FrozenEstimator."
         )
+    if len(member.rows) == 1:
+        raise ValueError(
+            f"Member {member.name!r} has one row only: no judgement can leave it out. "
+            "Give its silo more rows, drop it, or hand it in fitted as a "
+            "FrozenEstimator."
+        )
     if len(labels) == 1:
         warnings.warn(
-            f"Silo {member.name!r} holds a single class ({labels[0]!r}): its member "
-            "answers that class always until lessons teach it others.",
+            f"Silo {member.name!r} holds a single class ({labels.tolist()[0]!r}): its "
+            "member answers that class always until lessons teach it others.",
             UserWarning,
             stacklevel=4,
         )
 
 
-def check_overlap(name: str, estimator: Any, classes: NDArray[Any]) -> None:
-    """Raise an error if a frozen model shares no class with y."""
+def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:
+    """Raise an error if a frozen model cannot be asked about this task."""
     if not isinstance(estimator, FrozenEstimator):
         return
-    known = estimator.classes_
-    if not np.isin(np.asarray(known, dtype=object), classes.astype(object)).any():
+    known = np.asarray(estimator.classes_)
+    if not np.isin(known.astype(object), classes.astype(object)).any():
         raise ValueError(
-            f"The frozen member {name!r} knows the classes {list(known)}, none of "
-            f"which is in y: {list(classes)}. Relabel y or the model."
+            f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
+            f"which is in y: {classes.tolist()}. Relabel y or the model."
+        )
+    names = column_names(X)
+    wanted = getattr(estimator, "feature_names_in_", None)
+    if wanted is not None and is_frame(X):
+        absent = [column for column in wanted if column not in names]
+        if absent:
+            raise ValueError(
+                f"The frozen member {name!r} was fitted with the columns {absent}, "
+                "which X lacks. Add them (they may be missing values), or leave the "
+                "member out."
+            )
+        return
+    width = getattr(estimator, "n_features_in_", len(names))
+    if width != len(names):
+        raise ValueError(
+            f"The frozen member {name!r} was fitted on {width} columns, X has "
+            f"{len(names)}. Hand in data frames, so that it can take its own by name."
+        )
+
+
+def check_combine(combine: Any) -> None:
+    """Raise an error if the final estimator is no classifier."""
+    if isinstance(combine, str):
+        return
+    if isinstance(combine, type) or not is_classifier(combine):
+        raise ValueError(
+            "combine must be 'stack', 'soft', 'hard' or an unfitted classifier, got "
+            f"{combine!r}."
         )
 
 
@@ -281,5 +317,5 @@ def check_classes(estimator: Any, y: NDArray[Any]) -> None:
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, but y "
-            f"(rows without weight left out) holds 1 class: {list(classes)}."
+            f"(rows without weight left out) holds 1 class: {classes.tolist()}."
         )

@@ -1,6 +1,7 @@
 """Tables of all kinds: containers, types of columns, missing values, and privacy."""
 
 import datetime
+import functools
 import gc
 import pickle
 import types
@@ -228,7 +229,7 @@ def typed_table():
     day, hours = pd.Timestamp("2020-02-28"), np.arange(N)
     return table.assign(
         color=table["color"].astype("category"),
-        byte=np.arange(N, dtype=np.uint8),
+        byte=np.rint(np.abs(VALUES[:, 4]) * 20).astype(np.uint8),
         maybe=pd.array(table["whole"].where(np.arange(N) % 5 > 0), dtype="Int64"),
         truth=pd.array(table["flag"].where(np.arange(N) % 6 > 0), dtype="boolean"),
         short=VALUES[:, 0].astype(np.float32),
@@ -248,6 +249,11 @@ TYPED = (
     ["color", "size"],
     ["flag", "truth"],
 )
+
+
+@functools.cache
+def fit_of_typed_table():
+    return typed_distiller().fit(typed_table(), y)
 
 
 def typed_distiller():
@@ -273,16 +279,14 @@ def hour_of_day(table):
 
 
 def test_types_of_lessons_are_those_of_the_table():
-    table = typed_table()
-    fitted = typed_distiller().fit(table, y)
+    table, fitted = typed_table(), fit_of_typed_table()
     assert len(fitted.lessons_) > 5
     for name in table:
         assert fitted.lessons_[f"x__{name}"].dtype == table[name].dtype, name
 
 
 def test_values_of_lessons_are_among_those_of_the_table():
-    table = typed_table()
-    lessons = typed_distiller().fit(table, y).lessons_
+    table, lessons = typed_table(), fit_of_typed_table().lessons_
     assert {name for line in lessons["changed"] for name in line} > {"whole", "byte"}
     for name in ("color", "size", "flag", "truth"):
         assert set(lessons[f"x__{name}"].dropna()) <= set(table[name].dropna()), name
@@ -295,8 +299,7 @@ def test_values_of_lessons_are_among_those_of_the_table():
     "name", ["when", "fine", "sometimes", "date", "zoned", "lasting", "large"]
 )
 def test_carried_columns_never_change(name):
-    table = typed_table()
-    lessons = typed_distiller().fit(table, y).lessons_
+    table, lessons = typed_table(), fit_of_typed_table().lessons_
     assert len(lessons)
     assert not any(name in line for line in lessons["changed"])
     pd.testing.assert_series_equal(

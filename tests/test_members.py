@@ -49,6 +49,11 @@ def distiller(*estimators, **params):
     return CooperativeDistiller(list(estimators), **{**defaults, **params})
 
 
+def assert_close(first, second):
+    """Equal but for the last digit, which depends on the layout of a table."""
+    np.testing.assert_allclose(first, second, rtol=1e-9)
+
+
 def linear(name="linear"):
     return name, LogisticRegression()
 
@@ -92,7 +97,7 @@ CHOICES = {
     "selector": (make_column_selector("a|e"), "ae"),
     "function": (lambda X: [0, 3], "ad"),
 }
-POSITIONAL = [name for name, (choice, _) in CHOICES.items() if "name" not in name]
+NAMELESS = [name for name in CHOICES if "name" not in name and name != "selector"]
 
 
 def chooser(choice, remainder="drop"):
@@ -116,10 +121,8 @@ def test_columns_read(choice, expected, wrap):
     assert letters(columns_read(fitted, NAMES)) == expected
 
 
-@pytest.mark.parametrize("name", POSITIONAL)
+@pytest.mark.parametrize("name", NAMELESS)
 def test_columns_read_of_an_array(name):
-    if name == "selector":
-        pytest.skip("scikit-learn's selector needs names")
     choice, expected = CHOICES[name]
     fitted = chooser(choice).fit(X.to_numpy(), y)
     assert letters(columns_read(fitted, [f"x{j}" for j in range(5)])) == expected
@@ -183,14 +186,14 @@ def test_a_teacher_changes_only_what_it_reads(labels, remainder):
 
 
 def test_members_that_read_different_columns():
-    left = ("left", chooser(["a", "b", "c"]))
-    right = ("right", chooser(make_column_selector("c|d|e")))
-    fitted = distiller(left, right, n_rounds=2).fit(X, y)
+    left = ("first", chooser(["a", "b", "c"]))
+    right = ("second", chooser(make_column_selector("c|d|e")))
+    fitted = distiller(left, right, alpha=0.2).fit(X, y, silos=silos)
     changed = fitted.lessons_.groupby("teacher")["changed"].sum()
-    assert "c" in changed["left"]
-    assert "c" in changed["right"]
-    assert set(changed["left"]) <= {"a", "b", "c"}
-    assert set(changed["right"]) <= {"c", "d", "e"}
+    assert "c" in changed["first"]
+    assert "c" in changed["second"]
+    assert set(changed["first"]) <= {"a", "b", "c"}
+    assert set(changed["second"]) <= {"c", "d", "e"}
 
 
 def test_members_without_a_column_in_common_have_nothing_to_teach():
@@ -213,9 +216,7 @@ def test_booster_with_strings(make, as_frame):
     booster = fitted.named_estimators_["booster"]
     assert set(booster.predict(table)) == {"no", "yes"}
     np.testing.assert_array_equal(booster.classes_, ["no", "yes"])
-    np.testing.assert_array_equal(
-        fitted.transform(table)[:, :2], booster.predict_proba(table)
-    )
+    assert_close(fitted.transform(table)[:, :2], booster.predict_proba(table))
     assert "booster" in set(fitted.lessons_["student"])
     asked = fitted.history_.query("teacher == 'booster'")["asked"]
     assert asked.sum() > 0
@@ -238,9 +239,7 @@ def test_booster_whose_silo_lacks_a_class(make, labels, lacking):
     np.testing.assert_array_equal(fitted.classes_, labels)
     votes = fitted.transform(X)[:, :3]
     np.testing.assert_array_equal(votes[:, lacking], 0.0)
-    np.testing.assert_array_equal(
-        np.delete(votes, lacking, axis=1), booster.predict_proba(X)
-    )
+    assert_close(np.delete(votes, lacking, axis=1), booster.predict_proba(X))
     own = owners == "first"
     right = booster.predict(rows[own]) == target[own]
     assert right.mean() > 0.7
@@ -283,7 +282,7 @@ def test_column_labels_that_boosters_write_in_their_own_way(make, labels):
     fitted = distiller(*pair).fit(X.set_axis(labels, axis=1), y)
     plain = distiller(*pair).fit(X, y)
     assert len(fitted.lessons_) == len(plain.lessons_) > 0
-    np.testing.assert_array_equal(
+    assert_close(
         fitted.predict_proba(X.set_axis(labels, axis=1)), plain.predict_proba(X)
     )
     frozen = FrozenEstimator(make().fit(X.set_axis(labels, axis=1), _codes))
@@ -313,9 +312,7 @@ def test_other_members_learn_and_teach(name):
     fitted = distiller((name, META[name]()), tree(), n_rounds=2).fit(X, y)
     assert {name, "tree"} == set(fitted.lessons_["student"])
     assert {name, "tree"} == set(fitted.lessons_["teacher"])
-    np.testing.assert_array_equal(
-        fitted.transform(X)[:, :2], fitted.estimators_[0].predict_proba(X)
-    )
+    assert_close(fitted.transform(X)[:, :2], fitted.estimators_[0].predict_proba(X))
 
 
 # Dropped members
@@ -328,7 +325,7 @@ def test_rows_of_a_dropped_member_leave_with_it():
     stay = owners != "gone"
     expected = distiller(linear("first"), tree("second"))
     expected.fit(X[stay], y[stay], silos=owners[stay])
-    np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
+    assert_close(fitted.predict_proba(X), expected.predict_proba(X))
     assert len(fitted.lessons_) == len(expected.lessons_) > 0
     assert set(fitted.lessons_["source_row"]) <= set(np.flatnonzero(stay))
     np.testing.assert_array_equal(
@@ -372,7 +369,7 @@ def test_frozen_member_knows_some_columns_in_its_own_order(container):
     model = LogisticRegression().fit(container(X[["d", "b", "c"]].to_dict("list")), y)
     fitted = distiller(("frozen", FrozenEstimator(model)), tree(max_depth=1))
     fitted.fit(table, y)
-    np.testing.assert_array_equal(
+    assert_close(
         fitted.transform(table)[:, :2], model.predict_proba(table[["d", "b", "c"]])
     )
     lessons = fitted.lessons_
@@ -387,7 +384,7 @@ def test_frozen_member_knows_some_classes():
     fitted.fit(X, three)
     votes = fitted.transform(X)[:, :3]
     np.testing.assert_array_equal(votes[:, 1], 0.0)
-    np.testing.assert_array_equal(votes[:, [0, 2]], model.predict_proba(X))
+    assert_close(votes[:, [0, 2]], model.predict_proba(X))
     taught = fitted.lessons_.query("teacher == 'frozen'")
     assert set(taught["label"]) <= {"u", "w"}
     assert len(taught)
@@ -400,9 +397,7 @@ def test_frozen_member_knows_a_class_that_y_lacks():
     fitted = distiller(("frozen", FrozenEstimator(model)), tree(max_depth=1))
     fitted.fit(X[seen], three[seen])
     np.testing.assert_array_equal(fitted.classes_, ["u", "v"])
-    np.testing.assert_array_equal(
-        fitted.transform(X)[:, :2], model.predict_proba(X)[:, :2]
-    )
+    assert_close(fitted.transform(X)[:, :2], model.predict_proba(X)[:, :2])
     np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1.0)
     assert set(fitted.predict(X)) <= {"u", "v"}
 
@@ -485,7 +480,7 @@ def test_frozen_bag_of_pipelines():
     model = bag.fit(X, y)
     fitted = distiller(("bag", FrozenEstimator(model)), tree(max_depth=1)).fit(X, y)
     assert "bag" in set(fitted.lessons_["teacher"])
-    np.testing.assert_array_equal(fitted.transform(X)[:, :2], model.predict_proba(X))
+    assert_close(fitted.transform(X)[:, :2], model.predict_proba(X))
 
 
 # Members without probabilities
@@ -644,7 +639,7 @@ def test_absent_classes_are_aligned():
         position = np.searchsorted(fitted.classes_, model.classes_)
         expected = np.zeros((N, 3))
         expected[:, position] = model.predict_proba(X)
-        np.testing.assert_array_equal(votes[:, k], expected)
+        assert_close(votes[:, k], expected)
         assert lacks[estimators[k][0]] not in model.classes_
     proba = fitted.predict_proba(X)
     np.testing.assert_allclose(proba, votes.mean(axis=1))
@@ -682,7 +677,7 @@ def test_a_single_member_has_no_teacher():
         warnings.simplefilter("error")
         fitted = distiller(linear()).fit(X, y)
     assert not len(fitted.lessons_)
-    np.testing.assert_array_equal(
+    assert_close(
         fitted.predict_proba(X), LogisticRegression().fit(X, y).predict_proba(X)
     )
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, stack
-from skcoop._members import columns_read
 from skcoop._task import content_keys
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,

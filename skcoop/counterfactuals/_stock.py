@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions
 from skcoop._frames import FloatMatrix, TableCodec, stack
-from skcoop._members import columns_read
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     Counterfactuals,
@@ -97,7 +97,7 @@ class StockDice(BaseEstimator):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from skcoop.counterfactuals._stock import StockDice
+    >>> from skcoop.counterfactuals import StockDice
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=1000).fit(X, y)
     >>> engine = StockDice(method="random")
@@ -230,10 +230,10 @@ class _View:
         whole = [bool((v == np.rint(v)).all()) for v in self.known]
         self.whole = codec.integral | np.array(whole, dtype=bool)
         # What is left of a number in dice-ml, by which it is known again.
-        self.keys = [
-            self._scaled(j, values).astype(np.float32)
-            for j, values in enumerate(self.known)
-        ]
+        self.keys = {
+            j: self._scaled(j, self.known[j]).astype(np.float32)
+            for j in np.flatnonzero(self.varies).tolist()
+        }
         self.background = background.copy()
         for j in np.flatnonzero(self.varies):
             cells = self.background[:, j]
@@ -338,7 +338,7 @@ class _Oracle:
         except Exception as error:
             self.failure = error
             raise
-        above = np.minimum(proba - self.target + TOLERANCE, 1.0)
+        above = proba - self.target + TOLERANCE
         # The row itself is no answer, even where it reaches the target already.
         same = (self.z == Z)[:, self.columns].all(axis=1)
         return np.where(same, -1.0, above)
@@ -382,7 +382,7 @@ class _Search:
         answers = self.explainer[1].generate_counterfactuals(
             query,
             total_CFs=1,
-            desired_range=[0.0, 1.0],
+            desired_range=[0.0, np.inf],
             posthoc_sparsity_param=None,
             **self._options(columns),
         )

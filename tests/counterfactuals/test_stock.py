@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from skcoop._frames import TableCodec
 from skcoop.counterfactuals import _stock
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
@@ -425,6 +426,21 @@ def test_one_explainer_serves_all_rows_that_may_change_alike(iris, monkeypatch):
     assert not any("random_seed" in kwargs for kwargs in asked)
 
 
+def test_rows_of_the_same_gaps_share_an_explainer(gaps, monkeypatch):
+    teacher, X, y, rows, background = gaps
+    built = []
+    build = _stock._Search._explainer
+    monkeypatch.setattr(
+        _stock._Search, "_explainer", lambda *args: built.append(1) or build(*args)
+    )
+    twice = np.concatenate([rows, rows])
+    stock("kdtree").generate(
+        teacher, X.iloc[twice], y[twice], background=background, random_state=0
+    )
+    gaps_of_rows = X.iloc[rows].isna().to_numpy()
+    assert len(built) == len(np.unique(gaps_of_rows, axis=0))
+
+
 # Ranges, and columns that must not change
 
 
@@ -442,6 +458,44 @@ def test_changes_stay_within_the_background(method, iris):
     assert changed.any()
     inside = (low <= answer.X) & (high >= answer.X)
     assert inside[changed].all()
+
+
+@pytest.mark.parametrize("cut", [np.float64, np.float32])
+def test_what_does_not_change_does_not_change_by_a_bit(cut):
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(0, 3, size=(50, 4)))
+    codec = TableCodec(X)
+    view = _stock._View(codec, X, np.ones(4, dtype=bool))
+    for z in np.exp(rng.normal(0, 3, size=(20, 4))):
+        columns = view.columns(z)
+        shown = view.show(np.vstack([z, X]), columns).astype(cut)
+        np.testing.assert_array_equal(view.read(shown, z, columns), np.vstack([z, X]))
+
+
+def test_dice_ml_sees_numbers_first_and_cannot_leave_their_range():
+    X = pd.DataFrame(
+        {
+            "c": ["x", "y", "x"],
+            "n": [5.0, 1.0, 3.5],
+            "endless": [-1e308, 0.0, 1e308],
+            "m": [2.0, 8.0, np.nan],
+        }
+    )
+    codec = TableCodec(X)
+    view = _stock._View(codec, codec.encode(X), np.ones(4, dtype=bool))
+    z = codec.encode(X)[0]
+    columns = view.columns(z)
+    # "genetic" would round a number that stands behind a category.
+    assert columns == (1, 3, 0)
+    shown = view.show(view.background, columns)
+    assert list(shown["f0"]) == ["c0", "c1", "c0"]
+    assert list(shown["f3"]) == [0.0, 1.0, 0.0]
+    spoiled = shown.assign(f1=[1.1, -0.1, 0.5], f3=[2.0, 0.9, -1.0])
+    read = view.read(spoiled, z, columns)
+    np.testing.assert_array_equal(read[:, 0], [0, 1, 0])
+    np.testing.assert_array_equal(read[:, 1], [5.0, 1.0, 3.0])
+    np.testing.assert_array_equal(read[:, 2], z[2])
+    np.testing.assert_array_equal(read[:, 3], [8.0, 7.0, 2.0])
 
 
 @every_method
@@ -642,10 +696,12 @@ def test_missing_cells_stay_missing_and_known_cells_known(method, gaps):
     incomplete = query.isna().any(axis=1).to_numpy()
     assert 0 < incomplete.sum() < len(rows)
     answer = stock(method, time_limit=1.0).generate(
-        teacher, query, y[rows], background=background, random_state=0
+        teacher, query, y[rows], background=background, alpha=0.2, random_state=0
     )
-    changed = assert_honest(answer, teacher, query, y[rows])
-    assert changed[incomplete].any()
+    changed = assert_honest(answer, teacher, query, y[rows], 0.2)
+    without_a_number = query[["number", "single"]].isna().any(axis=1).to_numpy()
+    assert changed[without_a_number].any()
+    assert changed[query["size"].isna().to_numpy()].any()
     assert changed[~incomplete].any()
     np.testing.assert_array_equal(answer.X.isna(), query.isna())
     # A column of which the background knows no value has nothing to change to.

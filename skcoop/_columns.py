@@ -1,0 +1,117 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which columns of a table can reach a model."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from skcoop._frames import take
+from skcoop._members import FittedMember, Member
+from skcoop._task import Task
+
+
+def find_columns(task: Task, members: Sequence[Member], fitted: Sequence[Any]) -> None:
+    """Note for each member the columns that it reads, from its fitted model."""
+    for member, model in zip(members, fitted, strict=True):
+        if isinstance(model, DummyClassifier):
+            model = _fitted_steps(task, member)
+        member.reads = columns_read(model, task.codec.names)
+
+
+def _fitted_steps(task: Task, member: Member) -> Any:
+    """Fit what comes before the model, where a stand-in took the member's place."""
+    if not isinstance(member.estimator, Pipeline) or len(member.estimator) < 2:
+        return member.estimator
+    steps = clone(member.estimator[:-1])
+    return steps.fit(take(task.X, member.rows), task.y[member.rows])
+
+
+def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
+    """Find the columns that can reach a model: all, unless its first step chooses.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted on a table with columns `names`; a frozen one on some of them.
+    names : list
+        The labels of the table's columns.
+
+    Returns
+    -------
+    reads : ndarray of bool, shape (n_features,)
+        Columns outside of it cannot change the model's answer.
+    """
+    everything = np.ones(len(names), dtype=bool)
+    if isinstance(estimator, FittedMember):
+        return columns_read(estimator.estimator, names)
+    if isinstance(estimator, FrozenEstimator):
+        known = list(getattr(estimator, "feature_names_in_", names))
+        inner = columns_read(estimator.estimator, known)
+        read = [name for name, used in zip(known, inner, strict=True) if used]
+        return np.array([name in read for name in names], dtype=bool)
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps]
+        first = next((s for s in steps if s is not None and s != "passthrough"), None)
+        return columns_read(first, names)
+    if isinstance(estimator, ColumnTransformer) and hasattr(estimator, "transformers_"):
+        return _columns_chosen(estimator, names)
+    parts = [p for p in _parts(estimator) if _width(p, len(names)) == len(names)]
+    if not parts or len(parts) < len(_parts(estimator)):
+        return everything
+    return np.any([columns_read(part, names) for part in parts], axis=0)
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """Return the fitted models inside a meta-estimator, if it hands X to them alone."""
+    if getattr(estimator, "passthrough", False):  # stacking that reads X as well
+        return []
+    for attribute in ("estimators_", "calibrated_classifiers_"):
+        if hasattr(estimator, attribute):
+            parts = np.ravel(np.array(getattr(estimator, attribute), dtype=object))
+            return [p.estimator if hasattr(p, "calibrators") else p for p in parts]
+    for attribute in ("estimator_", "best_estimator_"):
+        if hasattr(estimator, attribute):
+            return [getattr(estimator, attribute)]
+    return []
+
+
+def _width(estimator: Any, default: int) -> int:
+    return int(getattr(estimator, "n_features_in_", default))
+
+
+def _columns_chosen(
+    estimator: ColumnTransformer, names: list[Hashable]
+) -> NDArray[np.bool_]:
+    """Return the columns that a fitted ColumnTransformer does not drop."""
+    inputs = list(getattr(estimator, "feature_names_in_", names))
+    chosen: set[Hashable] = set()
+    for _, transformer, columns in estimator.transformers_:
+        if not (isinstance(transformer, str) and transformer == "drop"):
+            chosen.update(_labels(columns, inputs))
+    return np.array([name in chosen for name in names], dtype=bool)
+
+
+def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
+    """Return the labels that a ColumnTransformer's fitted column choice stands for."""
+    if isinstance(columns, slice):
+        if isinstance(columns.start, str) or isinstance(columns.stop, str):
+            first = 0 if columns.start is None else inputs.index(columns.start)
+            last = None if columns.stop is None else inputs.index(columns.stop) + 1
+            return inputs[first : last : columns.step]
+        return inputs[columns]
+    if isinstance(columns, str):
+        return [columns]
+    columns = np.atleast_1d(np.asarray(columns, dtype=object)).tolist()
+    if columns and all(isinstance(c, bool | np.bool_) for c in columns):
+        return [label for label, used in zip(inputs, columns, strict=True) if used]
+    return [c if isinstance(c, str) else inputs[c] for c in columns]
