@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -49,6 +48,7 @@ from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
+from skcoop._warnings import warn
 from skcoop.counterfactuals import BatchedDice, StockDice
 
 
@@ -152,7 +152,8 @@ class CooperativeDistiller(MemberEnsemble):
 
     lessons_ : pandas.DataFrame
         Every virtual instance: `round`, `student`, `teacher`, `source_row` (position
-        in X), `label`, the teacher's `proba_before` and `proba_after`, `distance`
+        in X), `led_to` (position of the teacher's row that it was drawn to, -1 if
+        none), `label`, the teacher's `proba_before` and `proba_after`, `distance`
         (mean change of a column, 0 to 1), `changed` (list of the columns that the
         teacher changed), `kept` (whether the student was fitted with it in the end),
         and its cells in ``x__<column>``.
@@ -447,11 +448,9 @@ class CooperativeDistiller(MemberEnsemble):
             else:
                 fitted[k] = model
         if record.failures():
-            warnings.warn(
+            warn(
                 "Some teaching failed; each member keeps its last good version and "
-                "history_ has the details:\n" + "\n".join(record.failures()),
-                UserWarning,
-                stacklevel=3,
+                "history_ has the details:\n" + "\n".join(record.failures())
             )
         return fitted
 

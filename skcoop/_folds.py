@@ -72,7 +72,10 @@ def _stratified_folds(
     go to the first fold, and so on: rows that follow each other stay together.
     """
     n_splits = min(n_splits, len(y))
-    classes = np.unique(y, return_inverse=True)[1]
+    # Classes in the order in which they occur: without silos, the folds are then
+    # those of StratifiedKFold.
+    _, first, inverse = np.unique(y, return_index=True, return_inverse=True)
+    classes = np.argsort(np.argsort(first))[inverse]
     silos = np.zeros(len(y)) if owners is None else owners
     order = np.lexsort((classes, silos))
     dealt = np.arange(len(y)) % n_splits

@@ -87,6 +87,7 @@ class _Column(Protocol):
     varies: bool
     integral: bool
     coded: bool
+    may_be_missing: bool
 
     def encode(self, series: Any) -> FloatMatrix: ...
 
@@ -105,6 +106,8 @@ class _NumberColumn:
         self.backend = column.implementation
         self.dtype = series.dtype if self.in_pandas else column.dtype
         self.integral = not column.dtype.is_float()
+        # Only NumPy's own whole numbers and booleans have no place for a missing value.
+        self.may_be_missing = not (self.integral and isinstance(self.dtype, np.dtype))
         self.has_nulls = not self.in_pandas and bool(column.is_null().any())
 
     def encode(self, series: Any) -> FloatMatrix:
@@ -139,16 +142,18 @@ class _CodedColumn:
         column = nw.from_native(series, series_only=True)
         # Times and integers beyond 2**53 cannot be searched over: they are carried.
         self.varies = not (column.dtype.is_temporal() or column.dtype.is_integer())
-        codes, self.levels = _factorize(column.to_numpy(), name)
+        codes, self.levels = _factorize(_objects(series), name)
+        self.may_be_missing = bool((codes < 0).any())
         first = np.full(len(self.levels) + 1, -1)
         first[codes[::-1]] = np.arange(len(codes))[::-1]
         # Code -1, a missing value, has its row at the end where there is one.
         self.prototypes = column[first[first >= 0].tolist()]
 
     def encode(self, series: Any) -> FloatMatrix:
-        values = nw.from_native(series, series_only=True).to_numpy()
+        values = _objects(series)
         codes = self.levels.get_indexer(pd.Index(values, dtype=object))
-        return np.where(codes < 0, np.nan, codes).astype(np.float64)
+        unknown = np.where(pd.isna(values), np.nan, np.inf)
+        return np.where(codes < 0, unknown, codes).astype(np.float64)
 
     def decode(self, values: FloatMatrix) -> Any:
         codes = np.where(np.isnan(values), len(self.levels), np.rint(values))
@@ -158,9 +163,20 @@ class _CodedColumn:
         return series
 
 
-def _factorize(values: Any, name: Hashable) -> tuple[NDArray[np.intp], pd.Index]:
+def _objects(series: Any) -> NDArray[Any]:
+    """Return a column's values as Python objects, the same ones in every container."""
+    if isinstance(series, pd.Series):
+        return series.astype(object).to_numpy()
+    values = np.empty(len(series), dtype=object)
+    values[:] = nw.from_native(series, series_only=True).to_list()
+    return values
+
+
+def _factorize(
+    values: NDArray[Any], name: Hashable
+) -> tuple[NDArray[np.intp], pd.Index]:
     try:
-        codes, levels = pd.factorize(np.asarray(values, dtype=object))
+        codes, levels = pd.factorize(values)
     except TypeError as error:
         raise TypeError(
             f"Column {name!r} cannot be used: a value argument must be a string or a "
@@ -176,7 +192,7 @@ def _factorize(values: Any, name: Hashable) -> tuple[NDArray[np.intp], pd.Index]
 
 def _make_column(series: Any, name: Hashable) -> _Column:
     column = nw.from_native(series, series_only=True)
-    if column.dtype.is_integer() and len(column):
+    if column.dtype.is_integer() and not column.is_null().all():
         if max(abs(int(column.min())), abs(int(column.max()))) > _LARGEST_EXACT_INTEGER:
             return _CodedColumn(series, name)
         return _NumberColumn(series)
@@ -241,6 +257,14 @@ class TableSchema:
         ).to_native()
 
 
+def _is_exact(X: Any) -> bool:
+    """Tell whether floats hold all values of an array."""
+    if X.dtype.kind in "iu" and X.size:
+        largest = max(abs(int(X.min())), abs(int(X.max())))
+        return bool(largest <= _LARGEST_EXACT_INTEGER)
+    return X.dtype.kind in "fiub"
+
+
 class TableCodec:
     """Turn rows of a table into floats and floats into rows of the same kind.
 
@@ -265,7 +289,7 @@ class TableCodec:
         self.names = column_names(X)
         self.is_array = not is_frame(X)
         self.in_pandas = is_pandas(X)
-        self.plain = self.is_array and X.dtype.kind in "fiub"
+        self.plain = self.is_array and _is_exact(X)
         if self.is_array:
             self.array_dtype = X.dtype
         if self.plain:
@@ -285,6 +309,14 @@ class TableCodec:
         self.varies = np.array([column.varies for column in self.columns], dtype=bool)
         self.single_dtype = self._single_float_dtype(X)
 
+    def can_hold(self, Z: FloatMatrix) -> NDArray[np.bool_]:
+        """Tell which rows of floats can be decoded: known values in every column."""
+        if self.plain:
+            whole = self.array_dtype.kind != "f"
+            return np.isfinite(Z).all(axis=1) if whole else ~np.isinf(Z).any(axis=1)
+        allowed = np.array([c.may_be_missing for c in self.columns], dtype=bool)
+        return ~(np.isinf(Z) | (np.isnan(Z) & ~allowed)).any(axis=1)
+
     def _single_float_dtype(self, X: Any) -> Any:
         """Return the dtype that all columns share, where decoding can be one copy."""
         if not self.in_pandas or self.coded.any() or self.integral.any():
@@ -296,17 +328,19 @@ class TableCodec:
     def _series(self, X: Any) -> list[Any]:
         if self.is_array:
             # Whole columns of numbers in an array of objects are numbers.
-            X = pd.DataFrame(np.asarray(X, dtype=object)).infer_objects()
+            X = pd.DataFrame(X).infer_objects()
         if is_pandas(X):
             return [X.iloc[:, j] for j in range(X.shape[1])]
         return [column.to_native() for column in nw.from_native(X).iter_columns()]
 
     def encode(self, X: Any) -> FloatMatrix:
         """Return the table as floats of shape (n_samples, n_features)."""
+        if not self.is_array and column_names(X) != self.names:
+            X = select(X, self.names)
         if self.plain:
             return np.array(X, dtype=np.float64, order="C")
         if self.single_dtype is not None:
-            return X.to_numpy(dtype=np.float64)
+            return np.array(X, dtype=np.float64)
         Z = np.empty((X.shape[0], len(self.names)))
         for j, series in enumerate(self._series(X)):
             Z[:, j] = self.columns[j].encode(series)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import column_names, is_frame, select
+from skcoop._warnings import warn
 
 
 @dataclass
@@ -146,11 +146,9 @@ def able_to_teach(members: Sequence[Member]) -> NDArray[np.bool_]:
     able = np.array([hasattr(member.estimator, "predict_proba") for member in members])
     mute = [member.name for member, can in zip(members, able, strict=True) if not can]
     if mute:
-        warnings.warn(
+        warn(
             f"The members {mute} have no predict_proba: they learn and vote but cannot "
-            "teach. A CalibratedClassifierCV around them can.",
-            UserWarning,
-            stacklevel=3,
+            "teach. A CalibratedClassifierCV around them can."
         )
     return able
 

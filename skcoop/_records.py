@@ -22,6 +22,7 @@ _LESSON_COLUMNS = [
     "student",
     "teacher",
     "source_row",
+    "led_to",
     "label",
     "proba_before",
     "proba_after",
@@ -154,15 +155,21 @@ class Record:
         lines = pd.DataFrame(
             {
                 "round": lessons.round,
-                "student": names[student],
-                "teacher": names[lessons.teacher],
+                "student": pd.Series(
+                    np.full(len(lessons), names[student]), dtype="str"
+                ),
+                "teacher": pd.Series(names[lessons.teacher], dtype="str"),
                 "source_row": self.rows[lessons.source],
+                "led_to": np.where(lessons.led_to < 0, -1, self.rows[lessons.led_to]),
                 "label": task.y[lessons.source],
                 "proba_before": lessons.before,
                 "proba_after": lessons.after,
                 "distance": lessons.distance,
-                "changed": [list(labels[changed]) for changed in lessons.changed],
-                "kept": [pair in stayed for pair in made],
+                "changed": pd.Series(
+                    [list(labels[changed]) for changed in lessons.changed],
+                    dtype=object,
+                ),
+                "kept": pd.Series([pair in stayed for pair in made], dtype=bool),
             },
             columns=_LESSON_COLUMNS,
         )

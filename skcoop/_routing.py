@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from skcoop._compat import _raise_for_params, _routing_enabled
 from skcoop._members import weight_parameter
+from skcoop._warnings import warn
 
 
 def route_fit_parameters(
@@ -66,10 +66,8 @@ def _weights_for_members(
         if parameter is None and not isinstance(estimator, FrozenEstimator):
             without.append(name)
     if without:
-        warnings.warn(
+        warn(
             f"The members {without} do not take sample_weight and are trained without; "
-            "scores and lessons are weighted all the same.",
-            UserWarning,
-            stacklevel=4,
+            "scores and lessons are weighted all the same."
         )
     return metadata

@@ -192,7 +192,7 @@ def _ask(
             alpha=alpha,
             random_state=seed,
         )
-        Z = task.codec.as_handed_out(task.codec.encode(result.X))
+        Z = task.codec.encode(result.X)
         found = np.asarray(result.valid, dtype=bool)
         if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
             raise ValueError(
@@ -211,6 +211,10 @@ def _ask(
         return Answers(
             rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
         )
+    # What the table cannot hold is no answer; the rest is judged as handed out.
+    sound = task.codec.can_hold(Z)
+    Z = np.where(sound[:, None], Z, task.Z[rows])
+    Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
     return Answers(rows, Z, found, kept, before, after, led_to)
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcoop._compat import _check_sample_weight, _num_samples
 from skcoop._frames import column_names, is_frame, pop_column
 from skcoop._members import Member
+from skcoop._warnings import warn
 
 
 def check_estimators(estimators: Any) -> list[tuple[str, Any]]:
@@ -117,6 +117,11 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     infinite; sparse matrices are refused.
     """
     if is_frame(X):
+        if 0 in X.shape:
+            raise ValueError(
+                f"Found a data frame with 0 sample(s) or 0 feature(s) (shape={X.shape})"
+                f" while a minimum of 1 is required by {type(estimator).__name__}."
+            )
         validate_data(estimator, X=X, reset=reset, skip_check_array=True)
         return X
     X = validate_data(
@@ -125,9 +130,12 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         reset=reset,
         accept_sparse=False,
         dtype=None,
-        ensure_all_finite="allow-nan",
+        ensure_all_finite=False,
     )
-    return _numbers_if_possible(X)
+    X = _numbers_if_possible(X)
+    if X.dtype.kind == "f":
+        check_finite(X, column_names(X))
+    return X
 
 
 def _numbers_if_possible(X: NDArray[Any]) -> NDArray[Any]:
@@ -247,11 +255,9 @@ def check_silo(member: Member, y: NDArray[Any]) -> None:
             "FrozenEstimator."
         )
     if len(labels) == 1:
-        warnings.warn(
+        warn(
             f"Silo {member.name!r} holds a single class ({labels.tolist()[0]!r}): its "
-            "member answers that class always until lessons teach it others.",
-            UserWarning,
-            stacklevel=4,
+            "member answers that class always until lessons teach it others."
         )
 
 
@@ -279,7 +285,7 @@ def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> No
     width = getattr(estimator, "n_features_in_", len(names))
     if width != len(names):
         raise ValueError(
-            f"The frozen member {name!r} was fitted on {width} columns, X has "
+            f"The frozen member {name!r} was fitted on {width} features, X has "
             f"{len(names)}. Hand in data frames, so that it can take its own by name."
         )
 

@@ -73,7 +73,7 @@ def reader(
     """A pipeline that reads columns by name."""
     columns = make_column_transformer(
         (SimpleImputer(), list(numbers)),
-        (OneHotEncoder(handle_unknown="ignore"), list(strings)),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(strings)),
         ("passthrough", list(others)),
     )
     return make_pipeline(columns, model)
@@ -260,7 +260,7 @@ def typed_distiller():
     def model(last):
         columns = make_column_transformer(
             (SimpleImputer(), [*TYPED[0], "truth"]),
-            (OneHotEncoder(handle_unknown="ignore"), TYPED[1]),
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), TYPED[1]),
             ("passthrough", ["flag"]),
             (FunctionTransformer(hour_of_day), ["when"]),
             (FunctionTransformer(np.asarray), ["large"]),
@@ -337,7 +337,10 @@ def test_types_of_polars():
     def model(last):
         columns = make_column_transformer(
             (SimpleImputer(), ["number", "whole", "maybe", "byte"]),
-            (OneHotEncoder(handle_unknown="ignore"), ["color", "size"]),
+            (
+                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                ["color", "size"],
+            ),
             ("passthrough", ["flag"]),
         )
         return make_pipeline(FunctionTransformer(look), columns, last)
@@ -422,7 +425,7 @@ def test_arrays_of_objects():
     def model(last):
         columns = make_column_transformer(
             (SimpleImputer(), [0, 1]),
-            (OneHotEncoder(handle_unknown="ignore"), [2, 4]),
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), [2, 4]),
             (FunctionTransformer(lambda flags: flags.astype(float)), [3]),
         )
         return make_pipeline(FunctionTransformer(look), columns, last)
@@ -529,7 +532,7 @@ def test_the_answer_for_a_row_does_not_depend_on_its_batch(kind, column):
     whole = {"z": VALUES[:, 0].tolist(), "gap": batch_tables()[column]}
     target = np.where(np.arange(N) % 4 == 0, "yes", "no")
     if column == "string":
-        step = (OneHotEncoder(handle_unknown="ignore"), [1])
+        step = (OneHotEncoder(handle_unknown="ignore", sparse_output=False), [1])
     else:
         step = ("passthrough", [1])
     members = [
@@ -563,7 +566,8 @@ def test_array_with_a_column_of_strings_that_are_all_missing(gap):
     rows = np.flatnonzero(frame["color"].isna())
     table[rows, 1] = gap
     columns = make_column_transformer(
-        (SimpleImputer(), [0]), (OneHotEncoder(handle_unknown="ignore"), [1])
+        (SimpleImputer(), [0]),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), [1]),
     )
     fitted = distiller(
         make_pipeline(columns, LogisticRegression()),
