@@ -56,6 +56,8 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
         return columns_read(estimator.estimator, names)
     if isinstance(estimator, FrozenEstimator):
         known = list(getattr(estimator, "feature_names_in_", names))
+        if not set(known) <= set(names):  # some libraries write names their own way
+            known = names
         inner = columns_read(estimator.estimator, known)
         read = [name for name, used in zip(known, inner, strict=True) if used]
         return np.array([name in read for name in names], dtype=bool)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,10 +139,10 @@ def _fit_and_answer(
 ) -> Any:
     held_out = np.flatnonzero(task.folds == fold)
     try:
-        copy = FittedMember(
-            member.name, _fit(task, member, lessons, fold), task.classes
-        )
-        return copy, copy.predict_proba(take(task.X, held_out))
+        model = _fit(task, member, lessons, fold)
+        copy = FittedMember(member.name, model, task.classes)
+        with _named(f"Raised while member {member.name!r} judged rows of all silos."):
+            return copy, copy.predict_proba(take(task.X, held_out))
     except Exception as error:
         if not forgive:
             raise
@@ -172,13 +173,20 @@ def _fit(
         name: rows_of(value, sources, len(task.y))
         for name, value in member.metadata.items()
     }
-    try:
+    with _named(
+        f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
+        f"{len(sources) - len(rows)} lessons."
+    ):
         return fit_model(member, X, task.y[sources], metadata)
+
+
+@contextmanager
+def _named(note: str) -> Iterator[None]:
+    """Add to an error where it came from; its type and message stay."""
+    try:
+        yield
     except Exception as error:
-        error.add_note(
-            f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
-            f"{len(sources) - len(rows)} lessons."
-        )
+        error.add_note(note)
         raise
 
 

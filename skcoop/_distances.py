@@ -36,7 +36,8 @@ class RowMetric:
         low = np.where(known, reference, np.inf).min(axis=0, initial=np.inf)
         high = np.where(known, reference, -np.inf).max(axis=0, initial=-np.inf)
         self.low = np.where(has_values, low, 0.0)
-        span = np.where(has_values, high, 0.0) - self.low
+        self.high = np.where(has_values, high, 0.0)
+        span = self.high - self.low
         self.span = np.where(span > 0, span, 1.0)
         whole = np.where(known, reference == np.rint(reference), True)
         self.integral = whole.all(axis=0)

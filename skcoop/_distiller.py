@@ -319,6 +319,8 @@ class CooperativeDistiller(MemberEnsemble):
         everyone = [(k, None) for k in range(len(members))]
         judgements = cross_fit(task, members, everyone, forgive=False, **jobs)
 
+        unimproved = list(judgements)
+
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         record = Record(task, members, rows)
         for number in range(1, self._n_rounds() + 1):
@@ -353,6 +355,9 @@ class CooperativeDistiller(MemberEnsemble):
                 break
 
         fitted = self._fit_improved(task, members, initial, lessons, record)
+        for k, model in enumerate(fitted):
+            if model is initial[k]:  # what it never learned must not be counted on
+                judgements[k] = unimproved[k]
 
         # 9. Combine the improved members.
         final = self._fit_final_estimator(task, judgements, seed)

@@ -212,6 +212,7 @@ class TableSchema:
 
     def __init__(self, X: Any):
         self.is_frame = is_frame(X)
+        self.holds_objects = not self.is_frame and X.dtype == object
         if self.is_frame:
             self.empty = take(X, np.zeros(0, dtype=np.intp))
             self.backend = nw.from_native(X).implementation
@@ -223,38 +224,64 @@ class TableSchema:
         an encoder of strings cannot read a column of missing numbers.
         """
         if not self.is_frame:
-            return nw.from_native(X).to_numpy() if is_frame(X) else X
+            X = nw.from_native(X).to_numpy() if is_frame(X) else X
+            return X.astype(object) if self.holds_objects else X
         if not is_frame(X):
             X = pd.DataFrame(X, columns=column_names(self.empty)).infer_objects()
         if nw.from_native(X).implementation != self.backend:
-            X = self._convert(X)
+            return self._convert(X)
         return self._mend_missing(X)
 
     def _convert(self, X: Any) -> Any:
+        """Rebuild a frame of another library, column by column, in the types of fit."""
         frame = nw.from_native(X, eager_only=True)
-        columns = {name: frame[name].to_numpy() for name in frame.columns}
+        columns = {}
+        for name in frame.columns:
+            values = _objects(frame[name].to_native())
+            columns[name] = [None if pd.isna(v) else v for v in values]
         if self.backend.is_pandas():
-            return pd.DataFrame(columns)
-        return nw.from_dict(columns, backend=self.backend).to_native()
+            built = {
+                name: self._pandas_column(name, values)
+                for name, values in columns.items()
+            }
+            return pd.DataFrame(built)
+        types = nw.from_native(self.empty).schema
+        return nw.from_dict(
+            {
+                name: nw.new_series(name, values, types[name], backend=self.backend)
+                for name, values in columns.items()
+            }
+        ).to_native()
+
+    def _pandas_column(self, name: str, values: list[Any]) -> pd.Series:
+        column = pd.Series(values, dtype=object)
+        dtype = self.empty[name].dtype
+        return column.astype(dtype) if _takes(dtype, column) else column.infer_objects()
 
     def _mend_missing(self, X: Any) -> Any:
         if is_pandas(X):
-            wrong = [
-                name
+            types = {
+                name: self.empty[name].dtype
                 for name in X.columns[X.isna().all()]
-                if X[name].dtype != self.empty[name].dtype
-            ]
-            return X.astype({name: self.empty[name].dtype for name in wrong})
+                if _takes(self.empty[name].dtype, X[name])
+            }
+            return X.astype(types) if types else X
         frame = nw.from_native(X, eager_only=True)
-        types = nw.from_native(self.empty).schema
+        schema = nw.from_native(self.empty).schema
         wrong = [
             column.name
             for column in frame.iter_columns()
-            if column.dtype != types[column.name] and column.is_null().all()
+            if column.dtype != schema[column.name] and column.is_null().all()
         ]
         return frame.with_columns(
-            nw.col(name).cast(types[name]) for name in wrong
+            nw.col(name).cast(schema[name]) for name in wrong
         ).to_native()
+
+
+def _takes(dtype: Any, column: pd.Series) -> bool:
+    """Tell whether a type can hold a column: NumPy has no missing whole number."""
+    whole = isinstance(dtype, np.dtype) and dtype.kind in "iub"
+    return not (whole and bool(column.isna().any()))
 
 
 def _is_exact(X: Any) -> bool:
@@ -313,9 +340,11 @@ class TableCodec:
         """Tell which rows of floats can be decoded: known values in every column."""
         if self.plain:
             whole = self.array_dtype.kind != "f"
-            return np.isfinite(Z).all(axis=1) if whole else ~np.isinf(Z).any(axis=1)
-        allowed = np.array([c.may_be_missing for c in self.columns], dtype=bool)
-        return ~(np.isinf(Z) | (np.isnan(Z) & ~allowed)).any(axis=1)
+            allowed = np.full(Z.shape[1], not whole)
+        else:
+            allowed = np.array([c.may_be_missing for c in self.columns], dtype=bool)
+        lost = np.isinf(Z) | (np.isnan(Z) & ~allowed)
+        return np.asarray(~lost.any(axis=1))
 
     def _single_float_dtype(self, X: Any) -> Any:
         """Return the dtype that all columns share, where decoding can be one copy."""
@@ -336,6 +365,10 @@ class TableCodec:
     def encode(self, X: Any) -> FloatMatrix:
         """Return the table as floats of shape (n_samples, n_features)."""
         if not self.is_array and column_names(X) != self.names:
+            if sorted(map(str, column_names(X))) != sorted(map(str, self.names)):
+                raise ValueError(
+                    f"the columns {self.names} were expected, got {column_names(X)}"
+                )
             X = select(X, self.names)
         if self.plain:
             return np.array(X, dtype=np.float64, order="C")

@@ -137,7 +137,10 @@ def columns_of(estimator: Any, X: Any) -> Any:
     names = getattr(estimator, "feature_names_in_", None)
     if names is None or not isinstance(estimator, FrozenEstimator) or not is_frame(X):
         return X
-    return X if list(names) == column_names(X) else select(X, list(names))
+    known = column_names(X)
+    if list(names) == known or not set(names) <= set(known):
+        return X
+    return select(X, list(names))
 
 
 def able_to_teach(members: Sequence[Member]) -> NDArray[np.bool_]:

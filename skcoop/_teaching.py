@@ -216,7 +216,10 @@ def _ask(
     Z = np.where(sound[:, None], Z, task.Z[rows])
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
-    return Answers(rows, Z, found, kept, before, after, led_to)
+    failure = ""
+    if found.any() and not kept.any():
+        failure = f"none of the {found.sum()} answers found stood the re-check"
+    return Answers(rows, Z, found, kept, before, after, led_to, failure)
 
 
 def recheck(

@@ -272,17 +272,19 @@ def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> No
             f"which is in y: {classes.tolist()}. Relabel y or the model."
         )
     names = column_names(X)
+    width = getattr(estimator, "n_features_in_", len(names))
     wanted = getattr(estimator, "feature_names_in_", None)
     if wanted is not None and is_frame(X):
         absent = [column for column in wanted if column not in names]
-        if absent:
+        # Some libraries write names their own way: as many columns are taken as they
+        # are.
+        if absent and width != len(names):
             raise ValueError(
                 f"The frozen member {name!r} was fitted with the columns {absent}, "
                 "which X lacks. Add them (they may be missing values), or leave the "
                 "member out."
             )
         return
-    width = getattr(estimator, "n_features_in_", len(names))
     if width != len(names):
         raise ValueError(
             f"The frozen member {name!r} was fitted on {width} features, X has "
