@@ -234,7 +234,8 @@ def recheck(
     """Ask the teacher again and keep only what holds.
 
     An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
-    within the values of the background, and lose no value of its row.
+    within the values of the background (or, for a row from outside, between these and
+    its own), and lose no value of its row.
 
     Returns
     -------
@@ -263,8 +264,9 @@ def _within(
     """Tell whether something changed, and only to what the background allows."""
     unchanged = (before == after) | (np.isnan(before) & np.isnan(after))
     with np.errstate(invalid="ignore"):
-        low = np.where(np.isnan(background), np.inf, background).min(axis=0)
-        high = np.where(np.isnan(background), -np.inf, background).max(axis=0)
+        # A row from outside the background's range may be on its way into it.
+        low = np.fmin(np.fmin.reduce(background, axis=0), before)
+        high = np.fmax(np.fmax.reduce(background, axis=0), before)
         inside = (after >= low) & (after <= high)
     for j in np.flatnonzero(task.codec.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])

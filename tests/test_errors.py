@@ -579,11 +579,6 @@ def too_few_rows(result, teacher, background):
     result.X = result.X.iloc[:-1]
 
 
-def too_many_columns(result, teacher, background):
-    best_rows(result, teacher, background)
-    result.X = result.X.assign(more=1.0)
-
-
 def too_few_columns(result, teacher, background):
     best_rows(result, teacher, background)
     result.X = result.X.drop(columns="dose")
@@ -654,7 +649,6 @@ BROKEN = [
     raises,
     returns_nothing,
     too_few_rows,
-    too_many_columns,
     too_few_columns,
     too_few_flags,
     an_array,
@@ -778,7 +772,12 @@ def test_engine_that_fails_for_one_teacher():
 
 
 @pytest.mark.parametrize(
-    "order", [["pulse", "dose", "ward"], ["ward", "pulse", "dose"]]
+    "order",
+    [
+        ["pulse", "dose", "ward"],
+        ["ward", "pulse", "dose"],
+        ["more", "dose", "pulse", "ward"],
+    ],
 )
 def test_columns_of_an_answer_in_another_order(order):
     """They are told apart by their names, or the answer is refused."""
@@ -789,7 +788,7 @@ def test_columns_of_an_answer_in_another_order(order):
     class Shuffled(BatchedDice):
         def generate(self, *args, **params):
             result = super().generate(*args, **params)
-            result.X = result.X[order]
+            result.X = result.X.assign(more=1.0)[order]
             return result
 
     with warnings.catch_warnings():
@@ -799,6 +798,24 @@ def test_columns_of_an_answer_in_another_order(order):
         )
     if len(model.lessons_):
         assert_frame_equal(model.lessons_, good.lessons_)
+
+
+@pytest.mark.parametrize("change", [1, -1])
+def test_answers_in_an_array_of_the_wrong_width(change):
+    X, y = rows()
+
+    class Wide(BatchedDice):
+        def generate(self, *args, **params):
+            result = super().generate(*args, **params)
+            columns = np.arange(4 + change) % 4
+            result.X = result.X[:, columns]
+            return result
+
+    model = distiller(counterfactuals=Wide())
+    fit_with_warning(model, X, y, match="columns")
+    assert model.history_["asked"].sum() > 5
+    assert model.history_["found"].sum() == 0
+    assert not len(model.lessons_)
 
 
 def test_engine_that_spoils_what_it_is_given():

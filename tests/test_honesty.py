@@ -36,7 +36,8 @@ TABLE: set = set()
 QUESTIONS: list = []
 FITS: dict[str, list] = {}
 GENERATING: list = []
-# (teacher, row, answer) -> the background row that the answer was drawn to.
+# (teacher, row, answer) -> the background rows that the answer was drawn to: one, but
+# for the rare teacher that says the same for another reason in a later round.
 DRAWN: dict = {}
 
 
@@ -84,13 +85,13 @@ class DrawnEngine(BatchedDice):
             keys(X), keys(answer.X), answer.led_to, strict=True
         ):
             if place >= 0:
-                drawn = DRAWN.setdefault((teacher.name, row, cells), rows[place])
-                assert drawn == rows[place]
+                drawn = DRAWN.setdefault((teacher.name, row, cells), set())
+                drawn.add(rows[place])
         return answer
 
 
 def drawn_to(lessons, X):
-    """Return the row that each lesson was drawn to, -1 where there is none."""
+    """Return the rows that each lesson may have been drawn to."""
     position = {key: row for row, key in enumerate(keys(X))}
     told = zip(
         lessons["teacher"],
@@ -98,7 +99,7 @@ def drawn_to(lessons, X):
         keys(cells_of(lessons)),
         strict=True,
     )
-    return np.array([position.get(DRAWN.get(answer), -1) for answer in told], int)
+    return [{position[row] for row in DRAWN.get(answer, ())} for answer in told]
 
 
 class WatchedEngine(DrawnEngine):
@@ -173,15 +174,16 @@ def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
     origins: dict = {}
     lessons = distiller.lessons_
     drawn = drawn_to(lessons, X)
-    for key, student, *rows in zip(
+    for key, student, source, aims in zip(
         keys(cells_of(lessons)),
         lessons["student"],
         lessons["source_row"],
         drawn,
         strict=True,
     ):
-        origins.setdefault((student, key), []).append(set(rows))
-    assert (drawn >= 0).mean() > 0.9
+        made = origins.setdefault((student, key), [])
+        made += [{source, aim} for aim in aims or {source}]
+    assert np.mean([len(aims) == 1 for aims in drawn]) > 0.9
 
     judged = dict.fromkeys(NAMES, 0)
     lessons_in_training = 0
@@ -227,7 +229,9 @@ def test_scores_can_be_recomputed(accept, with_silos):
         lessons = distiller.lessons_.query("student == @name and kept")
         Z, labels = cells_of(lessons).to_numpy(dtype=float), lessons["label"].to_numpy()
         source = lessons["source_row"].to_numpy(dtype=int)
-        drawn = drawn_to(lessons, X)
+        aims = drawn_to(lessons, X)
+        assert max(map(len, aims), default=0) <= 1
+        drawn = np.array([next(iter(aim), -1) for aim in aims], dtype=int)
         own = owner == name if with_silos else np.ones(90, dtype=bool)
         right, right_before = np.zeros((2, 90), dtype=bool)
         for fold in range(3):

@@ -349,8 +349,6 @@ class _Search:
         step = step[:, None]
         with np.errstate(invalid="ignore"):
             Z = Q + step * (ends - Q)
-        # A row from outside the background's range enters it as soon as it moves.
-        Z = np.clip(Z, self.metric.low, self.metric.high)
         Z = np.where(self.integral, np.rint(Z), Z)
         jumps = self.codec.coded | np.isnan(Q)
         Z = np.where(jumps, np.where(step >= 0.5, ends, Q), Z)
