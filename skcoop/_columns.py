@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -97,9 +98,12 @@ def _columns_chosen(
     """Return the columns that a fitted ColumnTransformer does not drop."""
     inputs = list(getattr(estimator, "feature_names_in_", names))
     chosen: set[Hashable] = set()
-    for _, transformer, columns in estimator.transformers_:
-        if not (isinstance(transformer, str) and transformer == "drop"):
-            chosen.update(_labels(columns, inputs))
+    with warnings.catch_warnings():
+        # scikit-learn 1.6 announces here that it will list the remainder by name.
+        warnings.simplefilter("ignore", FutureWarning)
+        for _, transformer, columns in estimator.transformers_:
+            if not (isinstance(transformer, str) and transformer == "drop"):
+                chosen.update(_labels(columns, inputs))
     return np.array([name in chosen for name in names], dtype=bool)
 
 

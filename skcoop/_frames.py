@@ -390,7 +390,7 @@ class TableCodec:
         if self.is_array:
             rows = np.empty(Z.shape, dtype=self.array_dtype)
             for j, series in enumerate(decoded):
-                rows[:, j] = series.to_numpy()
+                rows[:, j] = series.astype(object).to_numpy()
             return rows
         if self.in_pandas:
             frame = pd.concat(decoded, axis=1) if decoded else pd.DataFrame()

@@ -150,8 +150,8 @@ def able_to_teach(members: Sequence[Member]) -> NDArray[np.bool_]:
     mute = [member.name for member, can in zip(members, able, strict=True) if not can]
     if mute:
         warn(
-            f"The members {mute} have no predict_proba: they learn and vote but cannot "
-            "teach. A CalibratedClassifierCV around them can."
+            f"The members {mute} have no predict_proba: they vote but cannot teach. A "
+            "CalibratedClassifierCV around them can."
         )
     return able
 
@@ -222,7 +222,7 @@ def fit_any_labels(
     """Fit a classifier, behind a translation if it takes no labels but 0, 1, ..."""
     try:
         return estimator.fit(X, y, **metadata)
-    except ValueError:
+    except Exception:
         labels = np.unique(y)
         if np.array_equal(labels.astype(object), np.arange(len(labels))):
             raise

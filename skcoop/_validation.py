@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -116,7 +117,15 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     Numbers may be missing (whether they may is for the members to say) but not
     infinite; sparse matrices are refused.
     """
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise ValueError("X is a lazy frame: hand in X.collect().")
     if is_frame(X):
+        labels = column_names(X)
+        repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
+        if repeated:
+            raise ValueError(
+                f"The column labels {repeated} of X occur more than once. Rename them."
+            )
         if 0 in X.shape:
             raise ValueError(
                 f"Found a data frame with 0 sample(s) or 0 feature(s) (shape={X.shape})"
