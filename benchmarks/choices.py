@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from benchmarks.formatting import mean_and_error, table
-from benchmarks.hospitals import load, members, soft_vote_accuracy
+from benchmarks.hospitals import load, members, soft_vote_accuracy, split
 from skcoop import CooperativeDistiller
 from skcoop.counterfactuals import BatchedDice
 
@@ -98,16 +97,11 @@ VARIANTS = {
 
 
 def one_split(X, y, seed, params):
-    train, test = train_test_split(
-        np.arange(len(y)),
-        test_size=1 / 3,
-        random_state=seed,
-        stratify=X["hospital"] + y.astype(str),
-    )
-    X_test, y_test = X.iloc[test].drop(columns="hospital"), y.iloc[test]
+    X_train, X_test, y_train, y_test = split(X, y, seed)
     distiller = CooperativeDistiller(
         members(seed), silo_column="hospital", random_state=seed, **params
-    ).fit(X.iloc[train], y.iloc[train])
+    ).fit(X_train, y_train)
+    X_test = X_test.drop(columns="hospital")
     alone = np.array([m.score(X_test, y_test) for m in distiller.initial_estimators_])
     after = np.array([m.score(X_test, y_test) for m in distiller.estimators_])
     return [

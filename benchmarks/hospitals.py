@@ -65,22 +65,20 @@ def soft_vote_accuracy(models, X, y):
     return (mean.argmax(axis=1) == y).mean()
 
 
+def split(X, y, seed):
+    """Hold out a third of each hospital's healthy and ill patients."""
+    groups = X["hospital"] + y.astype(str)
+    return train_test_split(X, y, test_size=1 / 3, random_state=seed, stratify=groups)
+
+
 def one_split(X, y, seed):
     """Return accuracies by member and of the ensembles, for one split."""
-    train, test = train_test_split(
-        np.arange(len(y)),
-        test_size=1 / 3,
-        random_state=seed,
-        stratify=X["hospital"] + y.astype(str),
-    )
-    X_test, y_test = X.iloc[test].drop(columns="hospital"), y.iloc[test]
+    X_train, X_test, y_train, y_test = split(X, y, seed)
     distiller = CooperativeDistiller(
         members(seed), silo_column="hospital", random_state=seed
-    ).fit(X.iloc[train], y.iloc[train])
-    pooled = [
-        clone(model).fit(X.iloc[train].drop(columns="hospital"), y.iloc[train])
-        for _, model in members(seed)
-    ]
+    ).fit(X_train, y_train)
+    X_train, X_test = (part.drop(columns="hospital") for part in (X_train, X_test))
+    pooled = [clone(model).fit(X_train, y_train) for _, model in members(seed)]
     alone = distiller.initial_estimators_
     improved = distiller.estimators_
     return {
