@@ -16,8 +16,7 @@ from skcoop._members import Member
 from skcoop._task import Task, mixed
 
 # The gate may take all new lessons, this share of them, or none. The share is tried
-# only where all of them were refused: trying it always cost twice the refits and gave
-# nothing (benchmarks/README.md).
+# only where all of them were refused: refits are what a fit spends most of its time on.
 _SHARE = 0.5
 
 

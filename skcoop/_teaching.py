@@ -28,8 +28,8 @@ def choose_teachers(
 ) -> NDArray[np.intp]:
     """Choose for each deficiency one qualified teacher, each with the same chance.
 
-    Always taking the most confident teacher hands most deficiencies to one member and
-    makes the students alike; drawing keeps the group diverse.
+    Models that are always certain, as trees are, would otherwise do nearly all of the
+    teaching.
 
     Parameters
     ----------
