@@ -17,3 +17,5 @@ html_theme = "pydata_sphinx_theme"
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+# Inherited docstrings refer to pages of scikit-learn's own documentation.
+suppress_warnings = ["ref.ref"]

@@ -16,7 +16,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skcoop._frames import take
 from skcoop._members import FittedMember, Member
 from skcoop._task import Task
 
@@ -25,16 +24,33 @@ def find_columns(task: Task, members: Sequence[Member], fitted: Sequence[Any]) -
     """Note for each member the columns that it reads, from its fitted model."""
     for member, model in zip(members, fitted, strict=True):
         if isinstance(model, DummyClassifier):
-            model = _fitted_steps(task, member)
+            model = _declared_choice(task, member)
         member.reads = columns_read(model, task.codec.names)
 
 
-def _fitted_steps(task: Task, member: Member) -> Any:
-    """Fit what comes before the model, where a stand-in took the member's place."""
-    if not isinstance(member.estimator, Pipeline) or len(member.estimator) < 2:
-        return member.estimator
-    steps = clone(member.estimator[:-1])
-    return steps.fit(take(task.X, member.rows), task.y[member.rows])
+def _declared_choice(task: Task, member: Member) -> Any:
+    """Fit a member's choice of columns alone, where a stand-in took its place."""
+    first = _first_step(member.estimator)
+    if not isinstance(first, ColumnTransformer):
+        return first
+    # What happens to the chosen columns may need more than one class: leave it out.
+    choice = [
+        (name, step if step == "drop" else "passthrough", columns)
+        for name, step, columns in first.transformers
+    ]
+    return clone(first).set_params(transformers=choice).fit(task.X)
+
+
+def _first_step(estimator: Any) -> Any:
+    """Find the first thing that an unfitted model does with its table."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            steps = [step for _, step in estimator.steps]
+            estimator = next(s for s in steps if s is not None and s != "passthrough")
+        elif hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return estimator
 
 
 def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:

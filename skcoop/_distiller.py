@@ -83,7 +83,8 @@ class CooperativeDistiller(MemberEnsemble):
         The members. A pipeline with a ``ColumnTransformer`` reads the columns that it
         chooses. ``"drop"`` leaves a member out. A
         :class:`~sklearn.frozen.FrozenEstimator` teaches but never learns; it may have
-        been fitted on some of the columns and know some of the classes. A member
+        been fitted on some of the columns and know some of the classes, but not on
+        these rows: it would be judged too well. A member
         without ``predict_proba`` learns but never teaches.
 
     counterfactuals : {"batched", "random", "genetic", "kdtree"} or engine, \
@@ -163,14 +164,15 @@ class CooperativeDistiller(MemberEnsemble):
         that the teacher has right and the student wrong), `asked` (rows for which
         this teacher was chosen), `found` (answers of the engine), `rechecked`
         (answers that held when the teacher was asked again), `taught` (lessons,
-        copies of training rows left out), `accepted`, `kept` (lessons after the
+        copies of training rows left out), `accepted` (whether the student kept its
+        refit with the lessons of all its teachers), `kept` (lessons after the
         gate), the student's out-of-fold accuracy `score_before` and `score_after`,
         and `failure`, what went wrong.
 
     n_features_in_ : int
         Number of columns, without the silo column.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns, if X was a data frame with names that are strings.
 
     See Also

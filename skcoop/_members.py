@@ -222,9 +222,12 @@ def fit_any_labels(
     """Fit a classifier, behind a translation if it takes no labels but 0, 1, ..."""
     try:
         return estimator.fit(X, y, **metadata)
-    except Exception:
+    except Exception as error:
         labels = np.unique(y)
         if np.array_equal(labels.astype(object), np.arange(len(labels))):
             raise
-        # If the labels were not the reason, the same error comes again.
+        reason = error
+    try:
         return LabelEncodedClassifier(clone(estimator)).fit(X, y, **metadata)
+    except Exception:  # the labels were not the reason
+        raise reason from None

@@ -199,10 +199,7 @@ def _ask(
                 f"the engine returned {Z.shape} cells and {found.shape} flags for "
                 f"{len(rows)} rows of {task.Z.shape[1]} columns"
             )
-        led_to = np.full(len(rows), -1, dtype=np.intp)
-        if getattr(result, "led_to", None) is not None:
-            places = np.asarray(result.led_to, dtype=np.intp)
-            led_to = np.where(places >= 0, background[places], -1)
+        led_to = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
     except Exception as error:  # engines are plug-ins: none may end a fit
         nothing = np.zeros(len(rows), dtype=bool)
         unknown = np.full(len(rows), np.nan)
@@ -220,6 +217,21 @@ def _ask(
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
     return Answers(rows, Z, found, kept, before, after, led_to, failure)
+
+
+def _rows_led_to(
+    places: Any, n_rows: int, background: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Turn positions in the background into rows of the task, -1 where none is."""
+    if places is None:
+        return np.full(n_rows, -1, dtype=np.intp)
+    places = np.asarray(places)
+    if places.shape != (n_rows,) or places.dtype.kind not in "iu":
+        raise ValueError(
+            f"led_to must hold a whole number for each of the {n_rows} rows, got "
+            f"{places.dtype} of shape {places.shape}"
+        )
+    return np.where(places >= 0, background[np.maximum(places, 0)], -1)
 
 
 def recheck(

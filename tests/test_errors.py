@@ -818,6 +818,37 @@ def test_answers_in_an_array_of_the_wrong_width(change):
     assert not len(model.lessons_)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda places: places[:-1],
+        lambda places: np.append(places, 0),
+        lambda places: 0,
+        lambda places: np.c_[places, places],
+        lambda places: places + 1000,
+        lambda places: np.full(len(places), np.nan),
+        lambda places: ["first"] * len(places),
+    ],
+    ids=["short", "long", "one", "wide", "beyond", "nan", "words"],
+)
+# A place that is not a number becomes one with a warning of NumPy's.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_places_of_an_answer_that_are_none(spoil):
+    """What an answer was drawn to must be a row of the background."""
+    X, y = rows()
+
+    class Lost(BatchedDice):
+        def generate(self, *args, **params):
+            result = super().generate(*args, **params)
+            result.led_to = spoil(result.led_to)
+            return result
+
+    model = distiller(counterfactuals=Lost())
+    fit_with_warning(model, X, y)
+    assert model.history_["asked"].sum() > 5
+    assert not len(model.lessons_)
+
+
 def test_engine_that_spoils_what_it_is_given():
     class Spoiling(BatchedDice):
         def generate(self, teacher, X, y, *, background, **params):
