@@ -451,7 +451,7 @@ def test_changes_stay_within_the_background(method, iris):
     low, high = background.min(axis=0), background.max(axis=0)
     outside = np.flatnonzero((high < X).any(axis=1))[:3]
     some = np.concatenate([rows, outside])
-    answer = stock(method, time_limit=0.7).generate(
+    answer = stock(method, time_limit=3.0).generate(
         teacher, X[some], y[some], background=background, random_state=1
     )
     changed = assert_honest(answer, teacher, X[some], y[some])
@@ -695,7 +695,7 @@ def test_missing_cells_stay_missing_and_known_cells_known(method, gaps):
     query = X.iloc[rows]
     incomplete = query.isna().any(axis=1).to_numpy()
     assert 0 < incomplete.sum() < len(rows)
-    answer = stock(method, time_limit=1.0).generate(
+    answer = stock(method, time_limit=6.0).generate(
         teacher, query, y[rows], background=background, alpha=0.2, random_state=0
     )
     changed = assert_honest(answer, teacher, query, y[rows], 0.2)
