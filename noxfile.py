@@ -19,13 +19,15 @@ nox.options.error_on_missing_interpreters = False
 
 
 def lower_bounds() -> list[str]:
-    """Return the dependencies, each pinned to the oldest version that is allowed."""
+    """Return all that the tests need, pinned to the oldest versions allowed."""
     pins = []
-    for line in PROJECT["project"]["dependencies"]:
-        requirement = Requirement(line)
+    listed = [*PROJECT["project"]["dependencies"], *EXTRAS["plot"], *EXTRAS["test"]]
+    for requirement in map(Requirement, listed):
+        if requirement.name == PROJECT["project"]["name"]:  # as in "skcoop[plot]"
+            continue
         bounds = [s.version for s in requirement.specifier if s.operator == ">="]
         if len(bounds) != 1:
-            raise ValueError(f"Give {requirement.name!r} one lower bound: {line!r}.")
+            raise ValueError(f"Give {requirement.name!r} one lower bound.")
         pins.append(f"{requirement.name}=={bounds[0]}")
     return pins
 
@@ -49,11 +51,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
-    """Run all tests with the oldest version of each dependency."""
+    """Run all tests with the oldest version of everything."""
     constraints = Path(session.create_tmp(), "oldest.txt")
-    # scikit-learn 1.6 finds no column names in frames of polars 2.
-    pins = [*lower_bounds(), "polars<2"]
-    constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    constraints.write_text("\n".join(lower_bounds()) + "\n", encoding="utf-8")
     session.install(".[test]", "--constraint", str(constraints))
     session.run("python", "-m", "pip", "check")
     session.run("python", "-m", "pytest", *session.posargs)
