@@ -8,7 +8,12 @@ each of them.
 """
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 try:  # scikit-learn >= 1.8
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -34,4 +39,5 @@ __all__ = [
     "_num_samples",
     "_raise_for_params",
     "_routing_enabled",
+    "validate_parameter_constraints",
 ]

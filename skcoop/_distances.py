@@ -13,6 +13,8 @@ from skcoop._frames import FloatMatrix, TableCodec
 
 # Rows x rows held at once: 2e6 doubles are 16 MB.
 _BLOCK = 2_000_000
+# Squared distances are compared to nine decimals: equal rows are equally far.
+_PRECISION = 10**4.5
 
 
 class RowMetric:
@@ -27,10 +29,17 @@ class RowMetric:
         Tells which columns are coded.
     reference : ndarray of shape (n_samples, n_features)
         Encoded rows that define the ranges.
+    coded : ndarray of bool, shape (n_features,), default=None
+        Columns whose values are equal or not; what the codec says by default.
     """
 
-    def __init__(self, codec: TableCodec, reference: FloatMatrix):
-        self.coded = codec.coded
+    def __init__(
+        self,
+        codec: TableCodec,
+        reference: FloatMatrix,
+        coded: NDArray[np.bool_] | None = None,
+    ):
+        self.coded = codec.coded if coded is None else coded
         known = ~np.isnan(reference)
         has_values = known.any(axis=0)
         low = np.where(known, reference, np.inf).min(axis=0, initial=np.inf)
@@ -89,6 +98,7 @@ class RowMetric:
             Squared distances, infinite where nothing was allowed.
         """
         A, B = self._embed(rows, others, columns)
+        A, B = A * _PRECISION, B * _PRECISION
         k = min(k, len(B))
         indices = np.empty((len(A), k), dtype=np.intp)
         distances = np.empty((len(A), k))
@@ -96,18 +106,20 @@ class RowMetric:
         step = max(1, _BLOCK // max(len(B), 1))
         for start in range(0, len(A), step):
             block = slice(start, start + step)
-            squared = (A[block] ** 2).sum(axis=1)[:, None] + norms - 2 * A[block] @ B.T
+            squared = (A[block] * -2.0) @ B.T
+            squared += norms
+            squared += (A[block] ** 2).sum(axis=1)[:, None]
             # Rounding keeps equal rows equal, whatever the size of the block.
-            squared = np.round(np.maximum(squared, 0.0), 9)
+            np.rint(np.maximum(squared, 0.0, out=squared), out=squared)
             if allowed is not None:
                 squared[~allowed(block)] = np.inf
-            best = (
-                np.argmin(squared, axis=1)[:, None]
-                if k == 1
-                else np.argsort(squared, axis=1, kind="stable")[:, :k]
-            )
-            indices[block] = best
-            distances[block] = np.take_along_axis(squared, best, axis=1)
+            at = np.arange(len(squared))
+            for place in range(k):  # for few neighbours, cheaper than to sort
+                best = squared.argmin(axis=1)
+                indices[block, place] = best
+                distances[block, place] = squared[at, best]
+                squared[at, best] = np.inf
+        distances /= _PRECISION**2
         return indices, distances
 
     def _embed(

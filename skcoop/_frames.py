@@ -85,6 +85,7 @@ class _Column(Protocol):
     """How one column becomes floats and floats become the column again."""
 
     varies: bool
+    is_time: bool
     integral: bool
     coded: bool
     may_be_missing: bool
@@ -99,6 +100,7 @@ class _NumberColumn:
 
     varies = True
     coded = False
+    is_time = False
 
     def __init__(self, series: Any):
         column = nw.from_native(series, series_only=True)
@@ -120,7 +122,9 @@ class _NumberColumn:
         if self.integral:
             values = np.rint(values)
         if self.in_pandas:
-            return pd.Series(values).astype(self.dtype)
+            if isinstance(self.dtype, np.dtype):
+                return values.astype(self.dtype)
+            return pd.Series(values).astype(self.dtype).array
         column = nw.new_series("", values, nw.Float64(), backend=self.backend)
         if self.has_nulls or self.integral:
             # Outside pandas a missing number is null, which is not the same as NaN.
@@ -141,7 +145,8 @@ class _CodedColumn:
     def __init__(self, series: Any, name: Hashable):
         column = nw.from_native(series, series_only=True)
         # Times and integers beyond 2**53 cannot be searched over: they are carried.
-        self.varies = not (column.dtype.is_temporal() or column.dtype.is_integer())
+        self.is_time = column.dtype.is_temporal()
+        self.varies = not (self.is_time or column.dtype.is_integer())
         codes, self.levels = _factorize(_objects(series), name)
         self.may_be_missing = bool((codes < 0).any())
         first = np.full(len(self.levels) + 1, -1)
@@ -157,10 +162,9 @@ class _CodedColumn:
 
     def decode(self, values: FloatMatrix) -> Any:
         codes = np.where(np.isnan(values), len(self.levels), np.rint(values))
-        series = self.prototypes[codes.astype(np.intp)].to_native()
-        if isinstance(series, pd.Series):
-            return series.reset_index(drop=True)
-        return series
+        if self.prototypes.implementation.is_pandas():
+            return self.prototypes.to_native().array.take(codes.astype(np.intp))
+        return self.prototypes[codes.astype(np.intp)].to_native()
 
 
 def _objects(series: Any) -> NDArray[Any]:
@@ -308,6 +312,8 @@ class TableCodec:
         Columns whose floats are positions among distinct values, without distance.
     integral : ndarray of bool, shape (n_features,)
         Columns whose values are whole numbers.
+    times : ndarray of bool, shape (n_features,)
+        Columns that hold times.
     varies : ndarray of bool, shape (n_features,)
         Columns that a search may change (not times, not integers beyond 2**53).
     """
@@ -322,6 +328,7 @@ class TableCodec:
         if self.plain:
             d = X.shape[1]
             self.coded = np.zeros(d, dtype=bool)
+            self.times = self.coded
             self.integral = np.full(d, X.dtype.kind != "f")
             self.varies = np.ones(d, dtype=bool)
             return
@@ -333,8 +340,9 @@ class TableCodec:
         ]
         self.coded = np.array([column.coded for column in self.columns], dtype=bool)
         self.integral = np.array([c.integral for c in self.columns], dtype=bool)
+        self.times = np.array([column.is_time for column in self.columns], dtype=bool)
         self.varies = np.array([column.varies for column in self.columns], dtype=bool)
-        self.single_dtype = self._single_float_dtype(X)
+        self.single_dtype = self._single_number_dtype(X)
 
     def can_hold(self, Z: FloatMatrix) -> NDArray[np.bool_]:
         """Tell which rows of floats can be decoded: known values in every column."""
@@ -346,13 +354,11 @@ class TableCodec:
         lost = np.isinf(Z) | (np.isnan(Z) & ~allowed)
         return np.asarray(~lost.any(axis=1))
 
-    def _single_float_dtype(self, X: Any) -> Any:
+    def _single_number_dtype(self, X: Any) -> Any:
         """Return the dtype that all columns share, where decoding can be one copy."""
-        if not self.in_pandas or self.coded.any() or self.integral.any():
-            return None
-        dtypes = set(X.dtypes)
-        dtype = dtypes.pop()
-        return dtype if not dtypes and isinstance(dtype, np.dtype) else None
+        dtypes = set(X.dtypes) if self.in_pandas and not self.coded.any() else set()
+        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        return dtype if isinstance(dtype, np.dtype) and dtype.kind in "fiu" else None
 
     def _series(self, X: Any) -> list[Any]:
         if self.is_array:
@@ -383,24 +389,27 @@ class TableCodec:
         """Return floats of shape (n_samples, n_features) as rows of the table."""
         if self.plain:
             Z = np.rint(Z) if self.integral.any() else Z
-            return Z.astype(self.array_dtype)
+            return Z.astype(self.array_dtype, copy=False)
         if self.single_dtype is not None:
-            return pd.DataFrame(Z, columns=self.names, dtype=self.single_dtype)
+            Z = np.rint(Z) if self.integral.any() else Z
+            return pd.DataFrame(Z.astype(self.single_dtype), columns=self.names)
         decoded = [column.decode(Z[:, j]) for j, column in enumerate(self.columns)]
         if self.is_array:
             rows = np.empty(Z.shape, dtype=self.array_dtype)
-            for j, series in enumerate(decoded):
-                rows[:, j] = series.astype(object).to_numpy()
+            for j, cells in enumerate(decoded):
+                rows[:, j] = cells.astype(object)
             return rows
         if self.in_pandas:
-            frame = pd.concat(decoded, axis=1) if decoded else pd.DataFrame()
+            frame = pd.DataFrame(dict(enumerate(decoded)), copy=False)
             frame.columns = pd.Index(self.names)
             return frame
         columns = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
         return nw.from_dict(columns, backend=self.backend).to_native()
 
     def codes_of(self, j: int, values: Sequence[Any]) -> NDArray[np.float64]:
-        """Return the codes of values of one coded column, NaN for unknown ones."""
+        """Return the codes of values of one column, NaN for unknown categories."""
+        if not self.coded[j]:
+            return np.asarray(values, dtype=np.float64)
         known: Any = self.columns[j]
         codes = known.levels.get_indexer(pd.Index(list(values), dtype=object))
         return np.where(codes < 0, np.nan, codes).astype(np.float64)
@@ -413,8 +422,10 @@ class TableCodec:
             return pd.DataFrame(self.decode(Z), columns=self.names)
         columns = {}
         for j, (name, column) in enumerate(zip(self.names, self.columns, strict=True)):
-            series = column.decode(Z[:, j])
-            columns[name] = nw.from_native(series, series_only=True).to_numpy()
+            cells = column.decode(Z[:, j])
+            if not self.is_array:
+                cells = nw.from_native(cells, series_only=True).to_numpy()
+            columns[name] = cells
         return pd.DataFrame(columns)
 
     def as_handed_out(self, Z: FloatMatrix) -> FloatMatrix:

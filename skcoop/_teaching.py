@@ -192,7 +192,7 @@ def _ask(
             alpha=alpha,
             random_state=seed,
         )
-        Z = task.codec.encode(result.X)
+        Z = task.codec.encode(result.X_cf)
         found = np.asarray(result.valid, dtype=bool)
         if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
             raise ValueError(

@@ -28,6 +28,7 @@ PRIVATE_NAMES = {
     "_num_samples": ["sklearn.utils.validation"],
     "_raise_for_params": ["sklearn.utils.metadata_routing"],
     "_routing_enabled": ["sklearn.utils.metadata_routing"],
+    "validate_parameter_constraints": ["sklearn.utils._param_validation"],
 }
 
 

@@ -20,9 +20,10 @@ class Counterfactuals:
 
     Parameters
     ----------
-    X : ndarray or data frame of shape (n_rows, n_features)
+    X_cf : ndarray or data frame of shape (n_rows, n_features)
         The virtual instances, in the container of the rows that were asked about;
-        a row without an answer is returned unchanged.
+        a row without an answer is returned unchanged. If several answers to each row
+        were asked for, they stand next to each other, here and in all arrays.
     valid : ndarray of bool, shape (n_rows,)
         Whether the row has an answer: its target was reached.
     proba_before : ndarray of shape (n_rows,)
@@ -37,15 +38,18 @@ class Counterfactuals:
         Position of the background row that an answer was drawn to, -1 if there is
         none. The label of that row shows in the answer, so the answer may not be used
         where that row judges. None if the engine looks at no single row.
+    n_copies : int, default=0
+        Rows without an answer because all that was found repeats a background row.
     """
 
-    X: Any
+    X_cf: Any
     valid: NDArray[np.bool_]
     proba_before: NDArray[np.float64]
     proba_after: NDArray[np.float64]
     n_predictions: int
     seconds: float
     led_to: NDArray[np.intp] | None = None
+    n_copies: int = 0
 
 
 @runtime_checkable

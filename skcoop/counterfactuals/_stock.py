@@ -191,7 +191,7 @@ class StockDice(BaseEstimator):
         valid[lost], found[lost], after[lost] = False, Z[lost], before[lost]
         search.warn_if_useless(valid)
         return Counterfactuals(
-            X=_as_rows_of(X, codec.decode(found)),
+            X_cf=_as_rows_of(X, codec.decode(found)),
             valid=valid,
             proba_before=before,
             proba_after=after,

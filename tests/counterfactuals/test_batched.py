@@ -80,7 +80,7 @@ def test_reaches_the_target_where_a_training_row_does(kind, alpha):
     feasible = best >= target
     assert feasible.any()
     assert answer.valid[feasible].mean() >= 0.99
-    after = own_proba(teacher, answer.X, labels)
+    after = own_proba(teacher, answer.X_cf, labels)
     assert (after[answer.valid] >= target[answer.valid] - 1e-9).all()
     np.testing.assert_allclose(answer.proba_before, before)
     np.testing.assert_allclose(answer.proba_after[answer.valid], after[answer.valid])
@@ -91,7 +91,7 @@ def test_valid_answers_differ_and_others_are_untouched():
     teacher = TEACHERS["tree"]().fit(X, y)
     wrong = np.where(y == 2, 0, y)  # asks for what the teacher does not believe
     answer = BatchedDice().generate(teacher, X, wrong, background=X[y == 2])
-    changed = (answer.X != X).any(axis=1)
+    changed = (answer.X_cf != X).any(axis=1)
     assert (changed == answer.valid).all()
     assert not answer.valid.all()
 
@@ -102,7 +102,7 @@ def test_certain_teacher_gets_a_step_towards_a_certain_row():
     assert (own_proba(teacher, X, y) == 1).all()
     answer = BatchedDice().generate(teacher, X + 0.01, y, background=X, alpha=0.5)
     assert answer.valid.mean() > 0.95
-    assert (own_proba(teacher, answer.X, y)[answer.valid] == 1).all()
+    assert (own_proba(teacher, answer.X_cf, y)[answer.valid] == 1).all()
 
 
 def test_closer_than_the_confident_row_it_walks_to():
@@ -115,7 +115,7 @@ def test_closer_than_the_confident_row_it_walks_to():
     confident = own_proba(teacher, X, y)
     ways = []
     for row, found, label, p in zip(
-        X[right], answer.X, y[right], answer.proba_before, strict=True
+        X[right], answer.X_cf, y[right], answer.proba_before, strict=True
     ):
         others = X[(y == label) & (confident >= p + 0.5 * (1 - p))]
         if len(others) and (row != found).any():
@@ -126,20 +126,15 @@ def test_closer_than_the_confident_row_it_walks_to():
     assert np.median(ways) < 0.7
 
 
-def test_sparse_changes_fewer_columns_and_stays_valid():
+def test_changes_few_columns():
     X, y = load_breast_cancer(return_X_y=True)
     teacher = TEACHERS["linear"]().fit(X, y)
     right = teacher.predict(X) == y
     queries, labels = X[right][:100], y[right][:100]
-    full = BatchedDice().generate(teacher, queries, labels, background=X)
-    sparse = BatchedDice(sparse=True).generate(teacher, queries, labels, background=X)
-    both = full.valid & sparse.valid
-    n_full = (full.X != queries)[both].sum(axis=1).mean()
-    n_sparse = (sparse.X != queries)[both].sum(axis=1).mean()
-    assert n_sparse < 0.6 * n_full
-    before = own_proba(teacher, queries, labels)
-    after = own_proba(teacher, sparse.X, labels)
-    assert (after >= before + 0.5 * (1 - before) - 1e-9)[sparse.valid].all()
+    answer = BatchedDice().generate(teacher, queries, labels, background=X)
+    assert answer.valid.all()
+    changed = (answer.X_cf != queries).sum(axis=1)
+    assert changed.mean() < 0.2 * X.shape[1]
 
 
 def test_mixed_columns_keep_their_types_ranges_and_categories():
@@ -147,12 +142,12 @@ def test_mixed_columns_keep_their_types_ranges_and_categories():
     teacher = mixed_teacher(frame, y)
     answer = BatchedDice().generate(teacher, frame, y, background=frame)
     assert answer.valid.mean() > 0.9
-    pd.testing.assert_series_equal(answer.X.dtypes, frame.dtypes)
+    pd.testing.assert_series_equal(answer.X_cf.dtypes, frame.dtypes)
     for column in ["size", "count", "tiny"]:
-        assert answer.X[column].between(frame[column].min(), frame[column].max()).all()
+        assert answer.X_cf[column].between(frame[column].min(), frame[column].max()).all()
     for column in ["colour", "grade", "flag"]:
-        assert set(answer.X[column]) <= set(frame[column])
-    assert (answer.X["constant"] == 7).all()
+        assert set(answer.X_cf[column]) <= set(frame[column])
+    assert (answer.X_cf["constant"] == 7).all()
 
 
 def test_columns_that_may_not_vary_stay():
@@ -165,15 +160,15 @@ def test_columns_that_may_not_vary_stay():
     answer = engine.generate(teacher, frame, y, background=frame)
     assert answer.valid.any()
     fixed = ["count", "flag", "grade", "tiny", "constant"]
-    pd.testing.assert_frame_equal(answer.X[fixed], frame[fixed])
-    new_size = answer.X["size"] != frame["size"]
+    pd.testing.assert_frame_equal(answer.X_cf[fixed], frame[fixed])
+    new_size = answer.X_cf["size"] != frame["size"]
     # Coming from outside, the way back to the row may still be outside: never farther.
     assert (
-        answer.X["size"][new_size].abs()
+        answer.X_cf["size"][new_size].abs()
         <= np.maximum(frame["size"][new_size].abs(), 1.0)
     ).all()
-    new_colour = answer.X["colour"] != frame["colour"]
-    assert set(answer.X["colour"][new_colour]) <= {"red", "green"}
+    new_colour = answer.X_cf["colour"] != frame["colour"]
+    assert set(answer.X_cf["colour"][new_colour]) <= {"red", "green"}
 
 
 @pytest.mark.parametrize("parameter", ["features_to_vary", "permitted_range"])
@@ -193,8 +188,8 @@ def test_columns_that_the_teacher_does_not_read_stay():
     ).fit(X, y)
     answer = BatchedDice().generate(teacher, X, y, background=X)
     others = X.columns[6:]
-    pd.testing.assert_frame_equal(answer.X[others], X[others])
-    assert (answer.X[read] != X[read]).any(axis=None)
+    pd.testing.assert_frame_equal(answer.X_cf[others], X[others])
+    assert (answer.X_cf[read] != X[read]).any(axis=None)
 
 
 def test_missing_cells_are_kept_or_filled_and_never_made():
@@ -204,12 +199,12 @@ def test_missing_cells_are_kept_or_filled_and_never_made():
     teacher = HistGradientBoostingClassifier(max_iter=30, random_state=0).fit(X, y)
     answer = BatchedDice().generate(teacher, X, y, background=X)
     assert answer.valid.any()
-    assert not (np.isnan(answer.X) & ~np.isnan(X)).any()
-    filled = np.isnan(X) & ~np.isnan(answer.X)
+    assert not (np.isnan(answer.X_cf) & ~np.isnan(X)).any()
+    filled = np.isnan(X) & ~np.isnan(answer.X_cf)
     low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
     where = np.nonzero(filled)
-    assert (answer.X[where] >= low[where[1]]).all()
-    assert (answer.X[where] <= high[where[1]]).all()
+    assert (answer.X_cf[where] >= low[where[1]]).all()
+    assert (answer.X_cf[where] <= high[where[1]]).all()
 
 
 def test_class_that_the_teacher_does_not_know_has_no_answer():
@@ -225,15 +220,15 @@ def test_rows_are_answered_independently():
     X, y = load_breast_cancer(return_X_y=True)
     teacher = TEACHERS["forest"]().fit(X[::2], y[::2])
     queries, labels = X[1:120:2], y[1:120:2]
-    engine = BatchedDice(sparse=True)
+    engine = BatchedDice()
     whole = engine.generate(teacher, queries, labels, background=X[::2])
     order = np.random.default_rng(0).permutation(len(queries))
     shuffled = engine.generate(
         teacher, queries[order], labels[order], background=X[::2]
     )
-    np.testing.assert_array_equal(shuffled.X, whole.X[order])
+    np.testing.assert_array_equal(shuffled.X_cf, whole.X_cf[order])
     alone = engine.generate(teacher, queries[7:8], labels[7:8], background=X[::2])
-    np.testing.assert_array_equal(alone.X[0], whole.X[7])
+    np.testing.assert_array_equal(alone.X_cf[0], whole.X_cf[7])
 
 
 def test_order_and_repetition_of_the_background_do_not_matter():
@@ -242,7 +237,7 @@ def test_order_and_repetition_of_the_background_do_not_matter():
     engine = BatchedDice()
     once = engine.generate(teacher, X[:50], y[:50], background=X)
     twice = engine.generate(teacher, X[:50], y[:50], background=np.vstack([X, X])[::-1])
-    np.testing.assert_array_equal(once.X, twice.X)
+    np.testing.assert_array_equal(once.X_cf, twice.X_cf)
 
 
 def test_same_in_threads_and_leaves_global_states(capfd):
@@ -254,12 +249,12 @@ def test_same_in_threads_and_leaves_global_states(capfd):
     with ThreadPoolExecutor(4) as pool:
         results = list(
             pool.map(
-                lambda _: engine.generate(teacher, X[:80], y[:80], background=X).X,
+                lambda _: engine.generate(teacher, X[:80], y[:80], background=X).X_cf,
                 range(4),
             )
         )
     for result in results:
-        np.testing.assert_array_equal(result, alone.X)
+        np.testing.assert_array_equal(result, alone.X_cf)
     assert random.getstate() == states[0]
     assert (np.random.get_state()[1] == states[1]).all()
     assert capfd.readouterr() == ("", "")
@@ -283,7 +278,7 @@ def test_counts_the_rows_that_the_teacher_predicts():
     Z = StandardScaler().fit_transform(X)
     answer = BatchedDice().generate(counting, Z, y, background=Z)
     assert answer.n_predictions == counting.rows
-    assert answer.n_predictions <= 20 * len(Z)
+    assert answer.n_predictions <= 60 * len(Z)
 
 
 def test_is_an_engine():
@@ -296,9 +291,8 @@ def test_is_an_engine():
     n=st.integers(8, 60),
     kind=st.sampled_from(["linear", "tree", "bayes"]),
     alpha=st.floats(0.05, 1.0),
-    sparse=st.booleans(),
 )
-def test_promises_hold_on_random_tables(seed, n, kind, alpha, sparse):
+def test_promises_hold_on_random_tables(seed, n, kind, alpha):
     rng = np.random.default_rng(seed)
     X = np.column_stack(
         [
@@ -311,14 +305,14 @@ def test_promises_hold_on_random_tables(seed, n, kind, alpha, sparse):
     y = rng.integers(0, 3, size=n)
     y[:3] = [0, 1, 2]
     teacher = TEACHERS[kind]().fit(X, y)
-    answer = BatchedDice(sparse=sparse).generate(
+    answer = BatchedDice().generate(
         teacher, X, y, background=X, alpha=alpha
     )
     before = own_proba(teacher, X, y)
-    after = own_proba(teacher, answer.X, y)
+    after = own_proba(teacher, answer.X_cf, y)
     assert (after >= before + alpha * (1 - before) - 1e-9)[answer.valid].all()
-    np.testing.assert_array_equal(answer.X[~answer.valid], X[~answer.valid])
-    assert (answer.X >= X.min(axis=0) - 1e-12).all()
-    assert (answer.X <= X.max(axis=0) + 1e-12).all()
-    assert (answer.X[:, 1] == np.rint(answer.X[:, 1])).all()
-    assert set(answer.X[:, 2]) <= {0.0, 1.0}
+    np.testing.assert_array_equal(answer.X_cf[~answer.valid], X[~answer.valid])
+    assert (answer.X_cf >= X.min(axis=0) - 1e-12).all()
+    assert (answer.X_cf <= X.max(axis=0) + 1e-12).all()
+    assert (answer.X_cf[:, 1] == np.rint(answer.X_cf[:, 1])).all()
+    assert set(answer.X_cf[:, 2]) <= {0.0, 1.0}

@@ -57,14 +57,14 @@ def unsure_rows(teacher, X, y, n=4, alpha=0.5):
 def assert_honest(answer, teacher, X, y, alpha=0.5):
     """Ask the teacher again about everything that an answer claims."""
     p = true_class_proba(teacher, X, y)
-    after = true_class_proba(teacher, answer.X, y)
+    after = true_class_proba(teacher, answer.X_cf, y)
     np.testing.assert_allclose(answer.proba_before, p, atol=1e-12)
     np.testing.assert_allclose(answer.proba_after, after, atol=1e-12)
     reached = after >= target_probability(p, alpha) - 2 * TOLERANCE
     assert reached[answer.valid].all()
     assert answer.valid.dtype == bool
     assert answer.valid.shape == (len(p),)
-    changed = ~same_cells(X, answer.X)
+    changed = ~same_cells(X, answer.X_cf)
     np.testing.assert_array_equal(changed.any(axis=1), answer.valid)
     return changed
 
@@ -170,8 +170,8 @@ def test_valid_means_valid(method, alpha, iris):
     )
     assert_honest(answer, teacher, X[rows], y[rows], alpha)
     assert answer.valid.mean() >= 0.5
-    assert isinstance(answer.X, np.ndarray)
-    assert answer.X.dtype == X.dtype
+    assert isinstance(answer.X_cf, np.ndarray)
+    assert answer.X_cf.dtype == X.dtype
     assert answer.n_predictions > len(rows)
     assert answer.seconds > 0
 
@@ -197,7 +197,7 @@ def test_an_int_repeats_the_answer(method, iris):
         )
         for seed in (3, 3)
     )
-    np.testing.assert_array_equal(first.X, second.X)
+    np.testing.assert_array_equal(first.X_cf, second.X_cf)
     np.testing.assert_array_equal(first.valid, second.valid)
     assert first.n_predictions == second.n_predictions
 
@@ -210,8 +210,8 @@ def test_seeds_differ_and_may_be_random_states(iris):
             teacher, X[rows], y[rows], background=X, random_state=random_state
         )
 
-    assert not np.array_equal(ask(1).X, ask(2).X)
-    np.testing.assert_array_equal(ask(np.random.RandomState(1)).X, ask(1).X)
+    assert not np.array_equal(ask(1).X_cf, ask(2).X_cf)
+    np.testing.assert_array_equal(ask(np.random.RandomState(1)).X_cf, ask(1).X_cf)
 
 
 def test_without_a_seed_the_global_state_decides(iris):
@@ -219,9 +219,9 @@ def test_without_a_seed_the_global_state_decides(iris):
     answers = []
     for _ in range(2):
         np.random.seed(5)
-        answers.append(stock().generate(teacher, X[rows], y[rows], background=X).X)
+        answers.append(stock().generate(teacher, X[rows], y[rows], background=X).X_cf)
     np.testing.assert_array_equal(*answers)
-    third = stock().generate(teacher, X[rows], y[rows], background=X).X
+    third = stock().generate(teacher, X[rows], y[rows], background=X).X_cf
     assert not np.array_equal(answers[0], third)
 
 
@@ -234,7 +234,7 @@ def test_a_row_does_not_depend_on_the_rows_after_it(iris):
             )
             for some in (rows[:1], rows)
         )
-        np.testing.assert_array_equal(alone.X, together.X[:1])
+        np.testing.assert_array_equal(alone.X_cf, together.X_cf[:1])
 
 
 # Nothing leaks out
@@ -334,7 +334,7 @@ def test_threads_get_the_answers_of_lonely_callers(iris):
         return (
             stock(method)
             .generate(teacher, X[some], y[some], background=X, random_state=seed)
-            .X
+            .X_cf
         )
 
     alone = [ask(task) for task in tasks]
@@ -357,7 +357,7 @@ def test_processes_get_the_answers_of_lonely_callers(iris):
             for method in ("random", "kdtree")
         ),
     ]
-    np.testing.assert_array_equal(alone.X, together[0].X)
+    np.testing.assert_array_equal(alone.X_cf, together[0].X)
     assert_honest(together[1], *arguments)
 
 
@@ -375,7 +375,7 @@ def test_an_unreachable_target_ends_the_search(method, iris):
     )
     assert time.perf_counter() - started < rows * limit + 5
     assert not answer.valid.any()
-    np.testing.assert_array_equal(answer.X, X[:rows])
+    np.testing.assert_array_equal(answer.X_cf, X[:rows])
     np.testing.assert_allclose(answer.proba_before, [0.6, 0.4, 0.6])
     np.testing.assert_array_equal(answer.proba_after, answer.proba_before)
 
@@ -456,7 +456,7 @@ def test_changes_stay_within_the_background(method, iris):
     )
     changed = assert_honest(answer, teacher, X[some], y[some])
     assert changed.any()
-    inside = (low <= answer.X) & (high >= answer.X)
+    inside = (low <= answer.X_cf) & (high >= answer.X_cf)
     assert inside[changed].all()
 
 
@@ -510,7 +510,7 @@ def test_whole_numbers_stay_whole(method):
     )
     changed = assert_honest(answer, teacher, X[rows], y[rows])
     assert changed[:, 0].any()
-    np.testing.assert_array_equal(answer.X[:, 0], np.rint(answer.X[:, 0]))
+    np.testing.assert_array_equal(answer.X_cf[:, 0], np.rint(answer.X_cf[:, 0]))
 
 
 def test_a_long_tail_keeps_its_small_numbers():
@@ -523,7 +523,7 @@ def test_a_long_tail_keeps_its_small_numbers():
     changed = assert_honest(answer, log, X[rows], y[rows])
     assert changed.any()
     # kdtree answers with rows of the background, to the last bit.
-    assert np.isin(answer.X[changed], X).all()
+    assert np.isin(answer.X_cf[changed], X).all()
 
 
 class _Log(BaseEstimator):
@@ -550,19 +550,19 @@ def test_every_kind_of_column_survives(method, container, mixed):
     )
     changed = assert_honest(answer, teacher, query, y[rows])
     assert answer.valid.sum() >= 2
-    assert type(answer.X) is type(query)
+    assert type(answer.X_cf) is type(query)
     if container == "objects":
         unread = [0, 8]  # whether a mere array's last column is read is not known
         types = [[type(cell) for cell in row[1:]] for row in query]
-        assert [[type(cell) for cell in row[1:]] for row in answer.X] == types
+        assert [[type(cell) for cell in row[1:]] for row in answer.X_cf] == types
     else:
         unread = [0, 8, 9]
-        assert list(answer.X.columns) == list(X.columns)
-        assert list(answer.X.dtypes) == list(X.dtypes)
+        assert list(answer.X_cf.columns) == list(X.columns)
+        assert list(answer.X_cf.dtypes) == list(X.dtypes)
     assert not changed[:, unread].any()
     for j, name in enumerate(mixed[1].columns):
         values = mixed[1][name]
-        cells = pd.Series(cells_of(answer.X)[changed[:, j], j])
+        cells = pd.Series(cells_of(answer.X_cf)[changed[:, j], j])
         if name in ("place", "size", "flag"):
             assert cells.isin(list(values)).all()
         else:
@@ -596,9 +596,9 @@ def test_arrays_keep_their_type(dtype):
         )
         changed = assert_honest(answer, teacher, X[rows], y[rows])
         assert changed.any()
-        assert answer.X.dtype == dtype
-        assert (X.max(axis=0) >= answer.X).all()
-        assert (X.min(axis=0) <= answer.X).all()
+        assert answer.X_cf.dtype == dtype
+        assert (X.max(axis=0) >= answer.X_cf).all()
+        assert (X.min(axis=0) <= answer.X_cf).all()
 
 
 def test_a_table_of_two_flags():
@@ -610,7 +610,7 @@ def test_a_table_of_two_flags():
             teacher, X[:2], y[:2], background=X, alpha=0.05, random_state=0
         )
         assert_honest(answer, teacher, X[:2], y[:2], 0.05)
-        assert answer.X.dtype == bool
+        assert answer.X_cf.dtype == bool
 
 
 @every_method
@@ -654,9 +654,9 @@ def test_labels_of_rows_and_columns_mean_nothing(method, iris):
         background=weird,
         random_state=0,
     )
-    np.testing.assert_array_equal(answer.X.to_numpy(), plain.X)
-    assert list(answer.X.index) == ["same"] * len(rows)
-    assert list(answer.X.columns) == list(weird.columns)
+    np.testing.assert_array_equal(answer.X_cf.to_numpy(), plain.X)
+    assert list(answer.X_cf.index) == ["same"] * len(rows)
+    assert list(answer.X_cf.columns) == list(weird.columns)
 
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
@@ -703,10 +703,10 @@ def test_missing_cells_stay_missing_and_known_cells_known(method, gaps):
     assert changed[without_a_number].any()
     assert changed[query["size"].isna().to_numpy()].any()
     assert changed[~incomplete].any()
-    np.testing.assert_array_equal(answer.X.isna(), query.isna())
+    np.testing.assert_array_equal(answer.X_cf.isna(), query.isna())
     # A column of which the background knows no value has nothing to change to.
     assert not changed[:, list(X.columns).index("lost")].any()
-    assert list(answer.X.dtypes) == list(X.dtypes)
+    assert list(answer.X_cf.dtypes) == list(X.dtypes)
 
 
 def test_rows_with_other_gaps_are_answered_in_their_own_order(gaps):
@@ -717,7 +717,7 @@ def test_rows_with_other_gaps_are_answered_in_their_own_order(gaps):
         for some in (rows, rows[::-1])
     )
     assert forth.valid.any()
-    pd.testing.assert_frame_equal(forth.X, back.X.iloc[::-1])
+    pd.testing.assert_frame_equal(forth.X_cf, back.X_cf.iloc[::-1])
     np.testing.assert_array_equal(forth.valid, back.valid[::-1])
 
 
@@ -731,7 +731,7 @@ def test_a_row_without_any_cell_has_no_answer(method, iris):
         teacher, query, y[rows], background=X, random_state=0
     )
     assert not answer.valid[0]
-    assert np.isnan(answer.X[0]).all()
+    assert np.isnan(answer.X_cf[0]).all()
     assert_honest(answer, teacher, query, y[rows])
 
 
@@ -746,7 +746,7 @@ def test_an_unknown_category_stays_as_it_is(method, mixed):
     )
     assert_honest(answer, teacher, X.iloc[west], y[west])
     assert answer.valid.any()
-    assert (answer.X["place"] == "west").all()
+    assert (answer.X_cf["place"] == "west").all()
 
 
 def test_infinite_cells_in_the_background_are_no_bounds(iris):
@@ -759,9 +759,9 @@ def test_infinite_cells_in_the_background_are_no_bounds(iris):
             )
             for table in (X, background)
         )
-        assert np.isfinite(infinite.X).all()
+        assert np.isfinite(infinite.X_cf).all()
         assert infinite.valid.sum() >= plain.valid.sum() - 1
-        assert (X.max(axis=0) >= infinite.X).all()
+        assert (X.max(axis=0) >= infinite.X_cf).all()
 
 
 # Rows that cannot or need not be answered
@@ -801,14 +801,14 @@ def test_a_class_the_teacher_never_saw_costs_no_search(iris):
     assert answer.seconds < 5.0  # the limit of a single search
     assert not answer.valid[1]
     assert answer.proba_before[1] == answer.proba_after[1] == 0.0
-    np.testing.assert_array_equal(answer.X[1], X[rows[1]])
+    np.testing.assert_array_equal(answer.X_cf[1], X[rows[1]])
     assert answer.valid[[0, 2]].any()
 
 
 def test_no_rows_no_answers(iris):
     teacher, X, y, _ = iris
     answer = stock().generate(teacher, X[:0], y[:0], background=X, random_state=0)
-    assert answer.X.shape == (0, 4)
+    assert answer.X_cf.shape == (0, 4)
     assert answer.valid.shape == answer.proba_after.shape == (0,)
 
 
@@ -818,7 +818,7 @@ def test_nothing_may_change(iris):
         teacher, X[rows], y[rows], background=np.ones((5, 4)), random_state=0
     )
     assert not answer.valid.any()
-    np.testing.assert_array_equal(answer.X, X[rows])
+    np.testing.assert_array_equal(answer.X_cf, X[rows])
 
 
 def test_an_answer_that_misses_its_target_is_taken_back(iris, monkeypatch):
@@ -828,7 +828,7 @@ def test_an_answer_that_misses_its_target_is_taken_back(iris, monkeypatch):
     some = rows[y[rows] == y[rows[0]]]
     answer = stock().generate(teacher, X[some], y[some], background=X, random_state=0)
     assert not answer.valid.any()
-    np.testing.assert_array_equal(answer.X, X[some])
+    np.testing.assert_array_equal(answer.X_cf, X[some])
     np.testing.assert_array_equal(answer.proba_after, answer.proba_before)
 
 
@@ -844,7 +844,7 @@ def test_a_broken_dice_ml_is_reported_not_fatal(iris, monkeypatch):
             teacher, X[rows], y[rows], background=X, random_state=0
         )
     assert not answer.valid.any()
-    np.testing.assert_array_equal(answer.X, X[rows])
+    np.testing.assert_array_equal(answer.X_cf, X[rows])
 
 
 def test_one_failure_among_answers_is_only_a_row_without_answer(iris, monkeypatch):

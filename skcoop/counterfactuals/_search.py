@@ -1,0 +1,525 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""The search behind BatchedDice: out to a confident row, and back as far as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcoop._columns import columns_read
+from skcoop._distances import RowMetric
+from skcoop._frames import FloatMatrix, TableCodec, stack
+from skcoop._task import content_keys, mixed
+from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
+
+# Rows of the background that may serve as an end point: distances to them are cheap,
+# scoring them is one prediction each.
+_MOST_DONORS = 5000
+# End points tried for a row before it is left to the climb.
+_ENDS_TRIED = 3
+# Among how many of the nearest end points different ones are chosen, for each answer.
+_POOL = 10
+# The way between a row and its end is cut into 4 steps, the step that reaches the
+# target into 4 again, and again: an answer is within 1/64 of the nearest on its way.
+_STEPS, _SECTIONS = 4, 3
+# Values of a column that the climb tries, and how often it goes over the columns.
+_VALUES_TRIED, _SWEEPS = 4, 2
+# Candidates put to the teacher at once: bounds memory, changes no answer.
+_MOST_CANDIDATES = 30_000
+
+
+@dataclass
+class Asked:
+    """A block of rows, and what is asked of each.
+
+    Attributes
+    ----------
+    Q : ndarray of shape (n_rows, n_features)
+        The rows as floats.
+    codes : ndarray of int, shape (n_rows,)
+        Positions of their labels among the teacher's classes.
+    known : ndarray of bool, shape (n_rows,)
+        Whether the teacher knows the label at all.
+    before, target : ndarray of shape (n_rows,)
+        The probability of the label, and what an answer must reach.
+    certain : ndarray of bool, shape (n_rows,)
+        Whether there is no stricter target.
+    """
+
+    Q: FloatMatrix
+    codes: NDArray[np.intp]
+    known: NDArray[np.bool_]
+    before: NDArray[np.float64]
+    target: NDArray[np.float64]
+    certain: NDArray[np.bool_]
+    alpha: float
+
+    def __getitem__(self, rows: NDArray[np.intp] | slice) -> Asked:
+        arrays = (self.Q, self.codes, self.known, self.before, self.target)
+        parts = [array[rows] for array in arrays]
+        return Asked(*parts, self.certain[rows], self.alpha)
+
+
+@dataclass
+class Found:
+    """The best answer so far for each row of a block.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_features)
+        The answers; the row itself where there is none.
+    after : ndarray of shape (n_rows,)
+        The probability of the label there.
+    valid : ndarray of bool, shape (n_rows,)
+        Whether there is an answer.
+    led_to : ndarray of int, shape (n_rows,)
+        Position of the background row that it was drawn to.
+    copied : ndarray of bool, shape (n_rows,)
+        Whether an answer was refused because it repeated a background row.
+    """
+
+    Z: FloatMatrix
+    after: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    led_to: NDArray[np.intp]
+    copied: NDArray[np.bool_]
+
+
+class Search:
+    """One teacher, its scored background, and what may be changed."""
+
+    def __init__(
+        self,
+        teacher: Any,
+        background: Any,
+        X: Any,
+        *,
+        features_to_vary: Any,
+        permitted_range: Mapping[Any, Any] | None,
+        categorical_features: Any,
+        seed: int,
+    ):
+        self.teacher = teacher
+        self.codec = TableCodec(stack(background, X))
+        self.n_predictions = 0
+        names = self.codec.names
+        rows = self.codec.encode(background)
+        self.coded = self.codec.coded.copy()
+        self.coded[self._positions(categorical_features, "categorical_features")] = True
+        self.metric = RowMetric(self.codec, rows, self.coded)
+        self.integral = self.codec.integral | self.metric.integral
+        self.reads = columns_read(teacher, names)
+        self.varies = self._columns_to_vary(features_to_vary)
+        self.row_keys = np.unique(content_keys(rows[:, self.reads]))
+        permitted = self._permitted(rows, permitted_range)
+        _, first = np.unique(rows[permitted], axis=0, return_index=True)
+        self.places = permitted[first]
+        if len(self.places) > _MOST_DONORS:
+            draws = mixed(content_keys(rows[self.places]), seed)
+            self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
+        self.donors = rows[self.places]
+        self.donor_proba = self.ask(self.donors)
+        # Between categories there is no way: another end is the way to come nearer.
+        self.jumps = bool((self.coded & self.varies).any())
+
+    def _positions(self, columns: Any, parameter: str) -> list[int]:
+        """Return positions of columns given by label, position or mask."""
+        if columns is None:
+            return []
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise ValueError(
+                f"{parameter} must be a list of columns, got {columns!r}. The columns "
+                f"are {self.codec.names}."
+            )
+        labels = list(columns)
+        if labels and all(isinstance(label, bool | np.bool_) for label in labels):
+            if len(labels) != len(self.codec.names):
+                raise ValueError(
+                    f"{parameter} has {len(labels)} entries for "
+                    f"{len(self.codec.names)} columns."
+                )
+            return np.flatnonzero(labels).tolist()
+        return [self._position(label, parameter) for label in labels]
+
+    def _position(self, label: Any, parameter: str) -> int:
+        names = self.codec.names
+        if label in names:
+            return names.index(label)
+        if self.codec.is_array and isinstance(label, Integral):
+            if 0 <= label < len(names):
+                return int(label)
+        raise ValueError(
+            f"{parameter} names {label!r}, which is no column of X. The columns are "
+            f"{names}."
+        )
+
+    def _columns_to_vary(self, features_to_vary: Any) -> NDArray[np.bool_]:
+        varies = self.codec.varies & self.reads
+        if isinstance(features_to_vary, str) and features_to_vary == "all":
+            return varies
+        chosen = self._positions(features_to_vary, "features_to_vary")
+        for j in chosen:
+            if self.codec.times[j]:
+                raise ValueError(
+                    f"features_to_vary names {self.codec.names[j]!r}, a column of "
+                    "times, which no search can vary. Leave it out, or hand over "
+                    "numbers made from it."
+                )
+        return varies & np.isin(np.arange(len(varies)), chosen)
+
+    def _permitted(
+        self, rows: FloatMatrix, permitted_range: Mapping[Any, Any] | None
+    ) -> NDArray[np.intp]:
+        """Find rows whose values are permitted in each column that may change."""
+        allowed = np.ones(len(rows), dtype=bool)
+        for name, values in (permitted_range or {}).items():
+            j = self._position(name, "permitted_range")
+            if not self.varies[j]:
+                continue
+            missing = np.isnan(rows[:, j])
+            if self.coded[j]:
+                codes = self.codec.codes_of(j, values)
+                allowed &= np.isin(rows[:, j], codes) | missing
+                continue
+            try:
+                low, high = map(float, values)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"permitted_range of column {name!r} must be [lowest, highest], "
+                    f"got {values!r}."
+                ) from error
+            allowed &= ((rows[:, j] >= low) & (rows[:, j] <= high)) | missing
+        return np.flatnonzero(allowed)
+
+    def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
+        """Return the teacher's probabilities for encoded rows."""
+        if not len(Z):
+            return np.zeros((0, len(self.teacher.classes_)))
+        self.n_predictions += len(Z)
+        return np.asarray(
+            self.teacher.predict_proba(self.codec.decode(Z)), dtype=np.float64
+        )
+
+    def pose(self, Q: FloatMatrix, labels: NDArray[Any], alpha: float) -> Asked:
+        """Work out what is asked of a block of rows."""
+        match = labels[:, None] == np.asarray(self.teacher.classes_, dtype=object)
+        codes, known = match.argmax(axis=1), match.any(axis=1)
+        before = np.where(known, self.ask(Q)[np.arange(len(Q)), codes], 0.0)
+        target = target_probability(before, alpha)
+        return Asked(Q, codes, known, before, target, before >= 1 - TOLERANCE, alpha)
+
+    def answer(self, asked: Asked, total_CFs: int) -> list[Found]:
+        """Look for several answers to each row of a block."""
+        ends = self._rank_ends(asked, total_CFs)
+        answers: list[Found] = []
+        for number in range(total_CFs):
+            tried = [number, *range(total_CFs, ends.shape[1])]
+            answers.append(self._answer_once(asked, ends[:, tried], answers))
+        return answers
+
+    def _answer_once(
+        self, asked: Asked, ends: NDArray[np.intp], others: Sequence[Found]
+    ) -> Found:
+        """Try one end after the other; climb where none leads to an answer."""
+        n = len(asked.Q)
+        found = Found(
+            asked.Q.copy(),
+            asked.before.copy(),
+            np.zeros(n, dtype=bool),
+            np.full(n, -1, dtype=np.intp),
+            np.zeros(n, dtype=bool),
+        )
+        for number, donor in enumerate(ends.T):
+            wanted = ~found.valid | (self.jumps and number == 1 and not others)
+            rows = np.flatnonzero(wanted & asked.known & (donor >= 0))
+            Z = self._towards(asked.Q[rows], self.donors[donor[rows]])
+            self._walk(asked, found, rows, Z, self.places[donor[rows]], others)
+        rows = np.flatnonzero(~found.valid & asked.known)
+        if len(rows) and len(self.donors) and self.varies.any():
+            Z, summit = self._climb(asked[rows])
+            self._walk(asked, found, rows, Z, self.places[summit], others)
+        return found
+
+    def _rank_ends(self, asked: Asked, total_CFs: int) -> NDArray[np.intp]:
+        """Rank the background rows that reach each row's target, the nearest first.
+
+        If several answers are wanted, those for the first of them lie far apart: each
+        is the one, among the nearest, that is farthest from those before it.
+
+        Returns
+        -------
+        ends : ndarray of int, shape (n_rows, n_ranks)
+            Positions among the donors, -1 where there are no more.
+        """
+        if not len(self.donors):
+            return np.full((len(asked.Q), total_CFs), -1, dtype=np.intp)
+
+        def confident(block: slice) -> NDArray[np.bool_]:
+            proba = self.donor_proba[:, asked.codes[block]].T
+            return proba >= asked.target[block, None] - TOLERANCE
+
+        pool = _POOL * total_CFs if total_CFs > 1 else _ENDS_TRIED
+        nearest, distance = self.metric.nearest(
+            asked.Q, self.donors, confident, k=pool, columns=self.varies
+        )
+        nearest = np.where(np.isfinite(distance), nearest, -1)
+        if total_CFs > 1:
+            self._spread(nearest, total_CFs)
+        return nearest[:, : total_CFs + _ENDS_TRIED - 1]
+
+    def _spread(self, nearest: NDArray[np.intp], total_CFs: int) -> None:
+        """Bring the ends that are farthest from each other to the front, in place."""
+        n, k = nearest.shape
+        closest = np.full((n, k), np.inf)
+        at = np.arange(n)
+        for place in range(1, min(total_CFs, k)):
+            last = np.repeat(self.donors[nearest[:, place - 1]], k, axis=0)
+            steps = self.metric.changes(last, self.donors[nearest.ravel()])
+            way = steps[:, self.varies].sum(axis=1).reshape(n, k)
+            closest = np.minimum(closest, way)
+            free = np.where(nearest >= 0, closest, -1.0)
+            free[:, :place] = -2.0
+            best = free.argmax(axis=1)
+            for array in (nearest, closest):
+                taken = array[at, best]
+                array[at, best] = array[:, place]
+                array[:, place] = taken
+
+    def _towards(self, Q: FloatMatrix, donors: FloatMatrix) -> FloatMatrix:
+        """Copy the donors' values where they may be changed; none is ever lost."""
+        return np.where(self.varies & ~np.isnan(donors), donors, Q)
+
+    def _walk(
+        self,
+        asked: Asked,
+        found: Found,
+        rows: NDArray[np.intp],
+        ends: FloatMatrix,
+        led_to: NDArray[np.intp],
+        others: Sequence[Found],
+    ) -> None:
+        """Come back from an end for each row and keep what is nearer than before."""
+        if not len(rows):
+            return
+        walk = _Walk(self, asked[rows], ends)
+        walk.keep_few_columns()
+        walk.come_back()
+        walk.keep_few_columns()
+        rows, led_to = rows[walk.rows], led_to[walk.rows]
+        Z = self.codec.as_handed_out(walk.Z)
+        Q = asked.Q[rows]
+        moved = ~_same(Z, Q).all(axis=1)
+        copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
+        found.copied[rows[moved & copied]] = True
+        better = moved & ~copied
+        for other in others:
+            better &= ~(other.valid[rows] & _same(Z, other.Z[rows]).all(axis=1))
+        way = self.metric.gower(Q, Z)
+        better &= ~found.valid[rows] | (way < self.metric.gower(Q, found.Z[rows]))
+        kept = rows[better]
+        found.Z[kept], found.after[kept] = Z[better], walk.after[better]
+        found.led_to[kept], found.valid[kept] = led_to[better], True
+
+    def _climb(self, asked: Asked) -> tuple[FloatMatrix, NDArray[np.intp]]:
+        """Raise what no background row could reach.
+
+        A row starts from the background row that is most confident of its class. All
+        single changes to values that confident rows have are tried at once; then the
+        best change of each column joins the others, the most useful first.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_rows, n_features)
+            Where the climb of each row ended.
+        summit : ndarray of int, shape (n_rows,)
+            The donor that it started from.
+        """
+        Z, reached = asked.Q.copy(), np.zeros(len(asked.Q))
+        summit = self.donor_proba.argmax(axis=0)[asked.codes]
+        varied = np.flatnonzero(self.varies)
+        for code in np.unique(asked.codes):
+            values = self._typical_values(varied, code)
+            rows = np.flatnonzero(asked.codes == code)
+            start = self.donors[summit[rows]]
+            Z[rows] = self._towards(asked.Q[rows], start)
+            for _ in range(_SWEEPS):
+                for block in _blocks(rows, values.size):
+                    Z[block], reached[block] = self._sweep(
+                        Z[block], code, varied, values
+                    )
+                rows = rows[reached[rows] < asked.target[rows] - TOLERANCE]
+        return Z, summit
+
+    def _typical_values(self, varied: NDArray[np.intp], code: int) -> FloatMatrix:
+        """Return for each column a few values of the rows most confident of a class."""
+        proba = self.donor_proba[:, code]
+        confident = self.donors[proba >= np.median(proba)]
+        places = np.linspace(0, 1, _VALUES_TRIED)
+        values = np.empty((len(varied), _VALUES_TRIED))
+        for position, j in enumerate(varied):
+            known = np.unique(confident[~np.isnan(confident[:, j]), j])
+            at = np.rint(places * (len(known) - 1)).astype(np.intp)
+            values[position] = known[at] if len(known) else np.nan
+        return values
+
+    def _sweep(
+        self, Z: FloatMatrix, code: int, varied: NDArray[np.intp], values: FloatMatrix
+    ) -> tuple[FloatMatrix, NDArray[np.float64]]:
+        """Go over the columns once for some rows; return where it led."""
+        n, (d, v) = len(Z), values.shape
+        trials = np.repeat(Z, d * v, axis=0)
+        known = np.where(np.isnan(values), Z[:, varied, None], values)
+        trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
+        proba = self.ask(trials)[:, code].reshape(n, d, v)
+        best = np.take_along_axis(known, proba.argmax(axis=2)[:, :, None], axis=2)
+        rank = np.argsort(np.argsort(-proba.max(axis=2), axis=1, kind="stable"), axis=1)
+        joined = rank[:, None, :] <= np.arange(d)[None, :, None]
+        trials = np.repeat(Z, d, axis=0)
+        trials[:, varied] = np.where(
+            joined, best[:, None, :, 0], Z[:, None, varied]
+        ).reshape(n * d, d)
+        proba = self.ask(trials)[:, code].reshape(n, d)
+        top = proba.argmax(axis=1)
+        return trials.reshape(n, d, -1)[np.arange(n), top], proba.max(axis=1)
+
+
+class _Walk:
+    """The way back from end points that reach the target, for some rows at once.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        The rows whose end reaches the target; the others are left out.
+    Z : ndarray of shape (n_rows, n_features)
+        Where each of them is; always valid.
+    after : ndarray of shape (n_rows,)
+        The probability of the label there.
+    """
+
+    def __init__(self, search: Search, asked: Asked, ends: FloatMatrix):
+        self.search = search
+        proba = search.ask(ends)[np.arange(len(ends)), asked.codes]
+        good = proba >= asked.target - TOLERANCE
+        self.rows = np.flatnonzero(good & ~_same(ends, asked.Q).all(axis=1))
+        self.asked = asked[self.rows]
+        self.Z, self.after = ends[self.rows], proba[self.rows]
+
+    def keep_few_columns(self) -> None:
+        """Give as many columns as possible their own values back.
+
+        Each changed column is reverted alone to see what it is worth; then those that
+        are worth least for the way they went are reverted together, as many as the
+        target allows. A certain row has no stricter target, so nothing to hold
+        columns by: it stays on its line.
+        """
+        rows = np.flatnonzero(~self.asked.certain)
+        for block in _blocks(rows, int(self.search.varies.sum())):
+            self._revert(block)
+
+    def _revert(self, rows: NDArray[np.intp]) -> None:
+        Q, Z = self.asked.Q[rows], self.Z[rows]
+        changes = self.search.metric.changes(Q, Z)
+        at, column = np.nonzero(changes)
+        trials = Z[at]
+        trials[np.arange(len(at)), column] = Q[at, column]
+        loss = np.maximum(self.after[rows[at]] - self._ask(rows[at], trials), 0.0)
+        worth = np.full(changes.shape, np.inf)
+        worth[at, column] = loss / changes[at, column]
+        rank = np.argsort(np.argsort(worth, axis=1, kind="stable"), axis=1)
+        low, high = np.zeros(len(rows), dtype=np.intp), (changes > 0).sum(axis=1)
+        while (low < high).any():
+            some = np.flatnonzero(low < high)
+            middle = (low[some] + high[some] + 1) // 2
+            trial = np.where(rank[some] < middle[:, None], Q[some], Z[some])
+            good = self._try(rows[some], trial)
+            low[some] = np.where(good, middle, low[some])
+            high[some] = np.where(good, high[some], middle - 1)
+
+    def come_back(self) -> None:
+        """Search the way between each row and its end for the nearest valid step.
+
+        Several steps are tried at once: asking a model often costs more than asking it
+        about a few more rows.
+        """
+        asked, ends = self.asked, self.Z.copy()
+        # A certain row has no stricter target: a step of alpha is what it is for.
+        near = np.where(asked.certain, asked.alpha, 0.0)
+        far = np.ones(len(self.Z))
+        some = np.flatnonzero(asked.certain)
+        if len(some):
+            good = self._try(some, self._between(some, ends, near[some]))
+            far[some[good]] = near[some[good]]
+        for _ in range(_SECTIONS):
+            for rows in _blocks(np.flatnonzero(near < far), _STEPS - 1):
+                width = (far[rows] - near[rows]) / _STEPS
+                steps = near[rows, None] + width[:, None] * np.arange(1, _STEPS)
+                each = np.repeat(rows, _STEPS - 1)
+                Z = self._between(each, ends, steps.ravel())
+                good = self._try(each, Z, _STEPS - 1)
+                found = np.where(good.any(axis=1), good.argmax(axis=1) + 1, _STEPS)
+                near[rows], far[rows] = (
+                    near[rows] + width * (found - 1),
+                    near[rows] + width * found,
+                )
+
+    def _between(
+        self, rows: NDArray[np.intp], ends: FloatMatrix, step: NDArray[np.float64]
+    ) -> FloatMatrix:
+        """Go a part of the way; what has no middle changes at half of it."""
+        Q, E, step = self.asked.Q[rows], ends[rows], step[:, None]
+        with np.errstate(invalid="ignore"):
+            Z = Q + step * (E - Q)
+        Z = np.where(self.search.integral, np.rint(Z), Z)
+        jumps = self.search.coded | np.isnan(Q)
+        Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
+        return np.where(E == Q, Q, Z)
+
+    def _ask(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
+        return self.search.ask(Z)[np.arange(len(rows)), self.asked.codes[rows]]
+
+    def _try(
+        self, rows: NDArray[np.intp], Z: FloatMatrix, each: int = 1
+    ) -> NDArray[np.bool_]:
+        """Ask about candidates and move to those that reach their target.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_candidates,)
+            The row that each candidate is for.
+        Z : ndarray of shape (n_candidates, n_features)
+            The candidates, as they would be handed out. One that is the row itself is
+            no answer.
+        each : int, default=1
+            Candidates of one row, next to each other; the first good one counts.
+
+        Returns
+        -------
+        good : ndarray of bool, shape (n_candidates,) or (n_rows, each)
+            Which candidates reach the target.
+        """
+        proba = self._ask(rows, Z)
+        good = proba >= self.asked.target[rows] - TOLERANCE
+        good &= ~_same(Z, self.asked.Q[rows]).all(axis=1)
+        grouped = good.reshape(-1, each)
+        some = np.flatnonzero(grouped.any(axis=1))
+        chosen = some * each + grouped[some].argmax(axis=1)
+        self.Z[rows[chosen]], self.after[rows[chosen]] = Z[chosen], proba[chosen]
+        return grouped if each > 1 else good
+
+
+def _same(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
+    """Compare cells; missing ones are the same."""
+    return (first == second) | ((first != first) & (second != second))
+
+
+def _blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:
+    """Cut rows into blocks with a bounded number of candidates."""
+    step = max(1, _MOST_CANDIDATES // max(1, each))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
