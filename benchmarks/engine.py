@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import sys
-import tracemalloc
 import warnings
 from time import perf_counter
 
@@ -11,16 +9,14 @@ import dice_ml
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_digits, make_classification
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from benchmarks import keel
-from benchmarks.formatting import table
 from skcoop.counterfactuals import BatchedDice
 
 ALPHA = 0.5

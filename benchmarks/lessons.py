@@ -7,7 +7,6 @@ shared by all members.
 
 import warnings
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -93,9 +92,7 @@ TABLES = [four_hospitals, credit_by_age, digits_lacking, cancer, vehicle, phonem
 class _Plain(BaseEstimator):
     """A search that is here for comparison only; subclasses say where to go."""
 
-    def generate(
-        self, teacher, X, y, *, background, alpha=0.5, random_state=None
-    ):
+    def generate(self, teacher, X, y, *, background, alpha=0.5, random_state=None):
         codec = TableCodec(stack(background, X))
         Q, donors = codec.encode(X), codec.encode(background)
         draw = np.random.default_rng(random_state)
@@ -104,7 +101,9 @@ class _Plain(BaseEstimator):
         codes = np.array([classes.index(c) if c in classes else 0 for c in y])
 
         def ask(Z, rows):
-            proba = teacher.predict_proba(codec.decode(Z))[np.arange(len(Z)), codes[rows]]
+            proba = teacher.predict_proba(codec.decode(Z))[
+                np.arange(len(Z)), codes[rows]
+            ]
             return proba
 
         before = ask(Q, np.arange(len(Q)))
@@ -112,9 +111,7 @@ class _Plain(BaseEstimator):
         found, valid = self.look(ask, Q, donors, target - 1e-9, draw)
         valid &= known
         found = np.where(valid[:, None], found, Q)
-        return Counterfactuals(
-            codec.decode(found), valid, before, before, 0, 0.0, None
-        )
+        return Counterfactuals(codec.decode(found), valid, before, before, 0, 0.0, None)
 
 
 class RawRow(_Plain):
@@ -228,7 +225,11 @@ VARIANTS = {
 def one_split(load, data_home, seed, gated):
     warnings.simplefilter("ignore")
     X, y, silos = load(data_home, seed)
-    strata = y.astype(str) if silos is None else np.char.add(silos.astype(str), y.astype(str))
+    strata = (
+        y.astype(str)
+        if silos is None
+        else np.char.add(silos.astype(str), y.astype(str))
+    )
     train, test = train_test_split(
         np.arange(len(y)), test_size=1 / 3, random_state=seed, stratify=strata
     )
@@ -251,8 +252,12 @@ def one_split(load, data_home, seed, gated):
         before = [m.score(X.iloc[test], y[test]) for m in distiller.initial_estimators_]
         after = [m.score(X.iloc[test], y[test]) for m in distiller.estimators_]
         lessons = distiller.lessons_["kept"].sum()
-        gains[variant] = (np.mean(before), np.mean(after) - np.mean(before), lessons,
-            distiller.score(X.iloc[test], y[test]))
+        gains[variant] = (
+            np.mean(before),
+            np.mean(after) - np.mean(before),
+            lessons,
+            distiller.score(X.iloc[test], y[test]),
+        )
     return gains
 
 
@@ -263,7 +268,6 @@ def run(options, gated=False):
         for load in TABLES
         for seed in seeds
     ]
-    import os
     res = Parallel(n_jobs=2)(jobs)
     lines = []
     for k, variant in enumerate(VARIANTS):
@@ -272,5 +276,22 @@ def run(options, gated=False):
             part = res[t * len(seeds) : (t + 1) * len(seeds)]
             cells.append(np.array([p[variant] for p in part]))
         g = np.array([c[:, 1] for c in cells])
-        lines.append([variant, *(mean_and_error(c[:, 1]) for c in cells), mean_and_error(g.mean(0)), *(f"{c[:,3].mean():.3f}" for c in cells), " ".join(f"{c[:,2].mean():.0f}" for c in cells)])
-    return table(["", *(t.__name__ for t in TABLES), "mean", *(t.__name__ for t in TABLES),"lessons"], lines)
+        lines.append(
+            [
+                variant,
+                *(mean_and_error(c[:, 1]) for c in cells),
+                mean_and_error(g.mean(0)),
+                *(f"{c[:, 3].mean():.3f}" for c in cells),
+                " ".join(f"{c[:, 2].mean():.0f}" for c in cells),
+            ]
+        )
+    return table(
+        [
+            "",
+            *(t.__name__ for t in TABLES),
+            "mean",
+            *(t.__name__ for t in TABLES),
+            "lessons",
+        ],
+        lines,
+    )

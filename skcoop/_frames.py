@@ -81,6 +81,30 @@ def pop_column(X: Any, column: Hashable) -> tuple[Any, NDArray[Any]]:
     return without_column(X, column), values.to_numpy()
 
 
+def to_plain_pandas(X: Any) -> pd.DataFrame:
+    """Return a table as pandas with plain numbers and strings, for other programs.
+
+    Labels of columns become strings, times their ISO form, missing cells NaN.
+    """
+    columns = {}
+    for name, series in zip(column_names(X), _columns_of(X), strict=True):
+        cells = pd.Series(_objects(series), dtype=object)
+        if nw.from_native(series, series_only=True).dtype.is_temporal():
+            cells = cells.map(str, na_action="ignore")
+        columns[str(name)] = cells.where(cells.notna(), np.nan).infer_objects()
+    return pd.DataFrame(columns)
+
+
+def _columns_of(X: Any) -> list[Any]:
+    """Return the columns of a table as series of its own library."""
+    if not is_frame(X):
+        # Whole columns of numbers in an array of objects are numbers.
+        X = pd.DataFrame(X).infer_objects()
+    if is_pandas(X):
+        return [X.iloc[:, j] for j in range(X.shape[1])]
+    return [column.to_native() for column in nw.from_native(X).iter_columns()]
+
+
 class _Column(Protocol):
     """How one column becomes floats and floats become the column again."""
 
@@ -336,7 +360,7 @@ class TableCodec:
             self.backend = nw.from_native(X).implementation
         self.columns = [
             _make_column(series, name)
-            for series, name in zip(self._series(X), self.names, strict=True)
+            for series, name in zip(_columns_of(X), self.names, strict=True)
         ]
         self.coded = np.array([column.coded for column in self.columns], dtype=bool)
         self.integral = np.array([c.integral for c in self.columns], dtype=bool)
@@ -360,14 +384,6 @@ class TableCodec:
         dtype = dtypes.pop() if len(dtypes) == 1 else None
         return dtype if isinstance(dtype, np.dtype) and dtype.kind in "fiu" else None
 
-    def _series(self, X: Any) -> list[Any]:
-        if self.is_array:
-            # Whole columns of numbers in an array of objects are numbers.
-            X = pd.DataFrame(X).infer_objects()
-        if is_pandas(X):
-            return [X.iloc[:, j] for j in range(X.shape[1])]
-        return [column.to_native() for column in nw.from_native(X).iter_columns()]
-
     def encode(self, X: Any) -> FloatMatrix:
         """Return the table as floats of shape (n_samples, n_features)."""
         if not self.is_array and column_names(X) != self.names:
@@ -381,7 +397,7 @@ class TableCodec:
         if self.single_dtype is not None:
             return np.array(X, dtype=np.float64)
         Z = np.empty((X.shape[0], len(self.names)))
-        for j, series in enumerate(self._series(X)):
+        for j, series in enumerate(_columns_of(X)):
             Z[:, j] = self.columns[j].encode(series)
         return Z
 

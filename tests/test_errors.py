@@ -563,7 +563,7 @@ def best_rows(result, teacher, background):
     """Answer with one certain row of the background; most teachers accept it."""
     position = teacher.predict_proba(background).max(axis=1).argmax()
     row = background.iloc[[position] * len(result.valid)].reset_index(drop=True)
-    result.X = row.assign(dose=row["dose"] * 0.99 + 0.01 * background["dose"].mean())
+    result.X_cf = row.assign(dose=row["dose"] * 0.99 + 0.01 * background["dose"].mean())
 
 
 def raises(result, teacher, background):
@@ -576,12 +576,12 @@ def returns_nothing(result, teacher, background):
 
 def too_few_rows(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.iloc[:-1]
+    result.X_cf = result.X_cf.iloc[:-1]
 
 
 def too_few_columns(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.drop(columns="dose")
+    result.X_cf = result.X_cf.drop(columns="dose")
 
 
 def too_few_flags(result, teacher, background):
@@ -591,58 +591,58 @@ def too_few_flags(result, teacher, background):
 
 def an_array(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.to_numpy()
+    result.X_cf = result.X_cf.to_numpy()
 
 
 def a_list(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.to_numpy().tolist()
+    result.X_cf = result.X_cf.to_numpy().tolist()
 
 
 def words_for_numbers(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(dose="a lot")
+    result.X_cf = result.X_cf.assign(dose="a lot")
 
 
 def missing_numbers(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(dose=np.nan)
+    result.X_cf = result.X_cf.assign(dose=np.nan)
 
 
 def missing_words(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(ward=None)
+    result.X_cf = result.X_cf.assign(ward=None)
 
 
 def everything_missing(result, teacher, background):
-    result.X = result.X.assign(dose=np.nan, pulse=np.nan)
+    result.X_cf = result.X_cf.assign(dose=np.nan, pulse=np.nan)
 
 
 def infinite_numbers(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(dose=np.inf)
+    result.X_cf = result.X_cf.assign(dose=np.inf)
 
 
 def out_of_range(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(dose=background["dose"].max() + 1e-6)
+    result.X_cf = result.X_cf.assign(dose=background["dose"].max() + 1e-6)
 
 
 def unknown_category(result, teacher, background):
     best_rows(result, teacher, background)
-    result.X = result.X.assign(ward="basement")
+    result.X_cf = result.X_cf.assign(ward="basement")
 
 
 def not_probable_enough(result, teacher, background):
     """A row that the teacher likes least, flagged as an answer."""
     worst = teacher.predict_proba(background).max(axis=1).argmin()
     n = len(result.valid)
-    result.X = background.iloc[[worst] * n].reset_index(drop=True)
+    result.X_cf = background.iloc[[worst] * n].reset_index(drop=True)
     result.proba_after = np.ones(n)
 
 
 def the_row_itself(result, teacher, background):
-    result.X = result.X.copy()
+    result.X_cf = result.X_cf.copy()
 
 
 BROKEN = [
@@ -788,7 +788,7 @@ def test_columns_of_an_answer_in_another_order(order):
     class Shuffled(BatchedDice):
         def generate(self, *args, **params):
             result = super().generate(*args, **params)
-            result.X = result.X.assign(more=1.0)[order]
+            result.X_cf = result.X_cf.assign(more=1.0)[order]
             return result
 
     with warnings.catch_warnings():
@@ -808,7 +808,7 @@ def test_answers_in_an_array_of_the_wrong_width(change):
         def generate(self, *args, **params):
             result = super().generate(*args, **params)
             columns = np.arange(4 + change) % 4
-            result.X = result.X[:, columns]
+            result.X_cf = result.X_cf[:, columns]
             return result
 
     model = distiller(counterfactuals=Wide())

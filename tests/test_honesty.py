@@ -84,7 +84,7 @@ class DrawnEngine(BatchedDice):
         answer = super().generate(teacher, X, y, background=background, alpha=alpha)
         rows = keys(background)
         for row, cells, place in zip(
-            keys(X), keys(answer.X), answer.led_to, strict=True
+            keys(X), keys(answer.X_cf), answer.led_to, strict=True
         ):
             if place >= 0:
                 drawn = DRAWN.setdefault((teacher.name, row, cells), set())
@@ -116,7 +116,7 @@ class WatchedEngine(DrawnEngine):
         GENERATING.append(True)
         answer = super().generate(teacher, X, y, background=background, alpha=alpha)
         GENERATING.clear()
-        answer.valid &= [key not in TABLE for key in keys(answer.X)]
+        answer.valid &= [key not in TABLE for key in keys(answer.X_cf)]
         return answer
 
 

@@ -52,7 +52,7 @@ class BatchedDice(BaseEstimator):
 
     See Also
     --------
-    StockDice : dice-ml's own searches, one row at a time.
+    StockDice : Runs the searches of dice-ml, one row at a time.
 
     Notes
     -----
@@ -125,8 +125,9 @@ class BatchedDice(BaseEstimator):
         alpha : float, default=0.5
             The target is ``p + alpha * (1 - p)`` for a row of probability p.
         total_CFs : int, default=1
-            Number of different answers to each row, drawn to rows of the background
-            that lie far apart.
+            Number of different answers to each row. Each changes other columns than
+            those before it, where that reaches the target. A row for which so many
+            cannot be found has fewer valid ones.
         random_state : int, RandomState instance or None, default=None
             Seed of the choice of possible end points if the background has more than
             5000 different rows; nothing else is drawn. None is a seed like others:
@@ -176,12 +177,13 @@ class BatchedDice(BaseEstimator):
         shape = (len(Q), total_CFs)
         found = np.repeat(Q[:, None], total_CFs, axis=1)
         valid, copied = np.zeros((2, *shape), dtype=bool)
-        before, after = np.zeros((2, *shape))
+        before, after, target = np.zeros((3, *shape))
         led_to = np.full(shape, -1, dtype=np.intp)
         for start in range(0, len(Q), _BLOCK):
             block = slice(start, start + _BLOCK)
             asked = search.pose(Q[block], labels[block], alpha)
             before[block] = asked.before[:, None]
+            target[block] = asked.target[:, None]
             for number, best in enumerate(search.answer(asked, total_CFs)):
                 found[block, number], valid[block, number] = best.Z, best.valid
                 after[block, number], led_to[block, number] = best.after, best.led_to
@@ -194,5 +196,6 @@ class BatchedDice(BaseEstimator):
             n_predictions=search.n_predictions,
             seconds=perf_counter() - started,
             led_to=led_to.ravel(),
+            target=target.ravel(),
             n_copies=int(copied.sum()),
         )

@@ -38,8 +38,10 @@ class Counterfactuals:
         Position of the background row that an answer was drawn to, -1 if there is
         none. The label of that row shows in the answer, so the answer may not be used
         where that row judges. None if the engine looks at no single row.
+    target : ndarray of shape (n_rows,), default=None
+        The probability that an answer had to reach.
     n_copies : int, default=0
-        Rows without an answer because all that was found repeats a background row.
+        Answers missing because all that was found repeats a background row.
     """
 
     X_cf: Any
@@ -49,7 +51,34 @@ class Counterfactuals:
     n_predictions: int
     seconds: float
     led_to: NDArray[np.intp] | None = None
+    target: NDArray[np.float64] | None = None
     n_copies: int = 0
+
+    def to_dice_ml(self, X: Any, *, outcome_name: str = "probability") -> Any:
+        """Hand the answers to dice-ml, for its views and its JSON.
+
+        Parameters
+        ----------
+        X : ndarray or data frame of shape (n_rows, n_features)
+            The rows that were asked about.
+        outcome_name : str, default="probability"
+            Name of the column that gets the teacher's probability of the row's class.
+
+        Returns
+        -------
+        dice_ml.counterfactual_explanations.CounterfactualExplanations
+            With ``visualize_as_dataframe``, ``visualize_as_list`` and ``to_json``. The
+            teacher appears as a regressor whose output is that probability. Times are
+            written as strings.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit the answers, or has a column called `outcome_name`.
+        """
+        from skcoop.counterfactuals._exchange import as_explanations  # dice-ml is slow
+
+        return as_explanations(self, X, outcome_name)
 
 
 @runtime_checkable

@@ -23,8 +23,6 @@ from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 _MOST_DONORS = 5000
 # End points tried for a row before it is left to the climb.
 _ENDS_TRIED = 3
-# Among how many of the nearest end points different ones are chosen, for each answer.
-_POOL = 10
 # The way between a row and its end is cut into 4 steps, the step that reaches the
 # target into 4 again, and again: an answer is within 1/64 of the nearest on its way.
 _STEPS, _SECTIONS = 4, 3
@@ -151,9 +149,9 @@ class Search:
         names = self.codec.names
         if label in names:
             return names.index(label)
-        if self.codec.is_array and isinstance(label, Integral):
-            if 0 <= label < len(names):
-                return int(label)
+        is_position = self.codec.is_array and isinstance(label, Integral)
+        if is_position and 0 <= label < len(names):
+            return int(label)
         raise ValueError(
             f"{parameter} names {label!r}, which is no column of X. The columns are "
             f"{names}."
@@ -219,8 +217,8 @@ class Search:
         ends = self._rank_ends(asked, total_CFs)
         answers: list[Found] = []
         for number in range(total_CFs):
-            tried = [number, *range(total_CFs, ends.shape[1])]
-            answers.append(self._answer_once(asked, ends[:, tried], answers))
+            tried = ends[:, number : number + _ENDS_TRIED]
+            answers.append(self._answer_once(asked, tried, answers))
         return answers
 
     def _answer_once(
@@ -249,47 +247,28 @@ class Search:
     def _rank_ends(self, asked: Asked, total_CFs: int) -> NDArray[np.intp]:
         """Rank the background rows that reach each row's target, the nearest first.
 
-        If several answers are wanted, those for the first of them lie far apart: each
-        is the one, among the nearest, that is farthest from those before it.
-
         Returns
         -------
         ends : ndarray of int, shape (n_rows, n_ranks)
             Positions among the donors, -1 where there are no more.
         """
+        ends = np.full((len(asked.Q), total_CFs + _ENDS_TRIED - 1), -1, dtype=np.intp)
         if not len(self.donors):
-            return np.full((len(asked.Q), total_CFs), -1, dtype=np.intp)
+            return ends
 
         def confident(block: slice) -> NDArray[np.bool_]:
             proba = self.donor_proba[:, asked.codes[block]].T
             return proba >= asked.target[block, None] - TOLERANCE
 
-        pool = _POOL * total_CFs if total_CFs > 1 else _ENDS_TRIED
         nearest, distance = self.metric.nearest(
-            asked.Q, self.donors, confident, k=pool, columns=self.varies
+            asked.Q,
+            self.donors,
+            confident,
+            k=ends.shape[1],
+            columns=self.varies,
         )
-        nearest = np.where(np.isfinite(distance), nearest, -1)
-        if total_CFs > 1:
-            self._spread(nearest, total_CFs)
-        return nearest[:, : total_CFs + _ENDS_TRIED - 1]
-
-    def _spread(self, nearest: NDArray[np.intp], total_CFs: int) -> None:
-        """Bring the ends that are farthest from each other to the front, in place."""
-        n, k = nearest.shape
-        closest = np.full((n, k), np.inf)
-        at = np.arange(n)
-        for place in range(1, min(total_CFs, k)):
-            last = np.repeat(self.donors[nearest[:, place - 1]], k, axis=0)
-            steps = self.metric.changes(last, self.donors[nearest.ravel()])
-            way = steps[:, self.varies].sum(axis=1).reshape(n, k)
-            closest = np.minimum(closest, way)
-            free = np.where(nearest >= 0, closest, -1.0)
-            free[:, :place] = -2.0
-            best = free.argmax(axis=1)
-            for array in (nearest, closest):
-                taken = array[at, best]
-                array[at, best] = array[:, place]
-                array[:, place] = taken
+        ends[:, : nearest.shape[1]] = np.where(np.isfinite(distance), nearest, -1)
+        return ends
 
     def _towards(self, Q: FloatMatrix, donors: FloatMatrix) -> FloatMatrix:
         """Copy the donors' values where they may be changed; none is ever lost."""
@@ -308,6 +287,8 @@ class Search:
         if not len(rows):
             return
         walk = _Walk(self, asked[rows], ends)
+        if others:
+            walk.avoid_columns(others, rows)
         walk.keep_few_columns()
         walk.come_back()
         walk.keep_few_columns()
@@ -409,6 +390,14 @@ class _Walk:
         self.rows = np.flatnonzero(good & ~_same(ends, asked.Q).all(axis=1))
         self.asked = asked[self.rows]
         self.Z, self.after = ends[self.rows], proba[self.rows]
+
+    def avoid_columns(self, others: Sequence[Found], rows: NDArray[np.intp]) -> None:
+        """Give back what other answers changed, if the rest reaches the target."""
+        rows = rows[self.rows]
+        changed = np.any(
+            [~_same(other.Z[rows], self.asked.Q) for other in others], axis=0
+        )
+        self._try(np.arange(len(rows)), np.where(changed, self.asked.Q, self.Z))
 
     def keep_few_columns(self) -> None:
         """Give as many columns as possible their own values back.

@@ -197,6 +197,7 @@ class StockDice(BaseEstimator):
             proba_after=after,
             n_predictions=oracle.n_predictions,
             seconds=perf_counter() - started,
+            target=target,
         )
 
 

@@ -3,6 +3,7 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop.counterfactuals import BatchedDice, CounterfactualEngine
+from skcoop.counterfactuals import BatchedDice, CounterfactualEngine, _search
+from skcoop.counterfactuals import _batched as batched
 
 TEACHERS = {
     "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
@@ -144,7 +148,9 @@ def test_mixed_columns_keep_their_types_ranges_and_categories():
     assert answer.valid.mean() > 0.9
     pd.testing.assert_series_equal(answer.X_cf.dtypes, frame.dtypes)
     for column in ["size", "count", "tiny"]:
-        assert answer.X_cf[column].between(frame[column].min(), frame[column].max()).all()
+        assert (
+            answer.X_cf[column].between(frame[column].min(), frame[column].max()).all()
+        )
     for column in ["colour", "grade", "flag"]:
         assert set(answer.X_cf[column]) <= set(frame[column])
     assert (answer.X_cf["constant"] == 7).all()
@@ -285,6 +291,351 @@ def test_is_an_engine():
     assert isinstance(BatchedDice(), CounterfactualEngine)
 
 
+def repeats_a_row(answers, rows):
+    """Tell for each answer whether it equals one of the rows, cell by cell."""
+    known = {tuple(map(str, row)) for row in np.asarray(rows, dtype=object)}
+    return np.array(
+        [tuple(map(str, row)) in known for row in np.asarray(answers, dtype=object)]
+    )
+
+
+def test_never_hands_out_a_row_of_the_background():
+    frame, y = mixed_table(400)
+    coarse = frame[["count", "flag", "colour", "grade"]]
+    encoder = make_column_transformer(
+        (OneHotEncoder(), ["colour", "grade"]), remainder="passthrough"
+    )
+    for model in (LogisticRegression(), DecisionTreeClassifier(random_state=0)):
+        teacher = make_pipeline(encoder, model).fit(coarse[::2], y[::2])
+        answer = BatchedDice().generate(teacher, coarse, y, background=coarse[::2])
+        assert answer.valid.any()
+        assert not repeats_a_row(answer.X_cf[answer.valid], coarse[::2]).any()
+
+
+def test_where_only_copies_are_to_be_had_they_are_refused_and_counted():
+    class Teacher:
+        """Likes ones, and zeros beside them."""
+
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            one = 0.1 + 0.5 * (X[:, 0] == 1) + 0.3 * (X[:, 1] == 0)
+            return np.column_stack([1 - one, one])
+
+    X = np.array([[a, b] for a in (0, 1) for b in (0, 1)])
+    queries = np.array([[1, 2], [1, 2], [0, 2]])
+    answer = BatchedDice(categorical_features=[0, 1]).generate(
+        Teacher(), queries, [1, 1, 0], background=X, alpha=0.1
+    )
+    # A zero beside the one is what the teacher asks for, but that row exists. The last
+    # row's class cannot be raised at all, so nothing was found to be refused.
+    np.testing.assert_array_equal(answer.valid, False)
+    assert answer.n_copies == 2
+    np.testing.assert_array_equal(answer.X_cf, queries)
+
+
+def test_codes_of_categories_have_nothing_between_them():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.choice([1, 5, 9], 300), rng.normal(size=300)])
+    y = (X[:, 0] == 5).astype(int) ^ (X[:, 1] > 1)
+    teacher = RandomForestClassifier(30, max_depth=3, random_state=0).fit(X, y)
+    coded = BatchedDice(categorical_features=[0]).generate(teacher, X, y, background=X)
+    assert coded.valid.any()
+    assert set(coded.X_cf[:, 0]) <= {1.0, 5.0, 9.0}
+    assert (coded.X_cf[:, 0] != X[:, 0]).any()
+    free = BatchedDice().generate(teacher, X, y, background=X)
+    assert set(free.X_cf[:, 0]) > {1.0, 5.0, 9.0}
+    mask = BatchedDice(categorical_features=[True, False])
+    again = mask.generate(teacher, X, y, background=X)
+    np.testing.assert_array_equal(again.X_cf, coded.X_cf)
+
+
+@pytest.mark.parametrize("n_answers", [2, 4])
+def test_several_answers_to_a_row_differ_and_are_valid(n_answers):
+    X, y = load_breast_cancer(return_X_y=True)
+    teacher = TEACHERS["linear"]().fit(X, y)
+    queries, labels = X[:60], y[:60]
+    right = teacher.predict(queries) == labels
+    queries, labels = queries[right], labels[right]
+    answer = BatchedDice().generate(
+        teacher, queries, labels, background=X, total_CFs=n_answers
+    )
+    assert answer.X_cf.shape == (len(queries) * n_answers, X.shape[1])
+    assert answer.valid.all()
+    each = answer.X_cf.reshape(len(queries), n_answers, -1)
+    changed = each != queries[:, None]
+    for first in range(n_answers):
+        for second in range(first):
+            assert (each[:, first] != each[:, second]).any(axis=1).all()
+    common = (changed[:, 0] & changed[:, 1]).any(axis=1)
+    assert common.mean() < 0.3  # mostly, other columns change
+    after = own_proba(teacher, answer.X_cf, np.repeat(labels, n_answers))
+    assert (after >= answer.target - 1e-9).all()
+    np.testing.assert_array_equal(
+        answer.proba_before, np.repeat(answer.proba_before[::n_answers], n_answers)
+    )
+    one = BatchedDice().generate(teacher, queries, labels, background=X)
+    np.testing.assert_array_equal(each[:, 0], one.X_cf)
+
+
+def test_too_few_different_answers_leave_rows_as_they_were():
+    X = np.repeat([[0.0], [1.0]], 10, axis=0)
+    y = X[:, 0].astype(int)
+    teacher = LogisticRegression().fit(X, y)
+    queries = np.array([[0.9]])
+    answer = BatchedDice(categorical_features=[0]).generate(
+        teacher, queries, [1], background=X, alpha=0.01, total_CFs=3
+    )
+    np.testing.assert_array_equal(answer.X_cf[~answer.valid], 0.9)
+
+
+def test_results_do_not_depend_on_the_size_of_blocks(monkeypatch):
+    frame, y = mixed_table()
+    X, labels = load_breast_cancer(return_X_y=True)
+    for teacher, rows, classes in (
+        (mixed_teacher(frame, y), frame, y),
+        (TEACHERS["forest"]().fit(X, labels), X[:90], labels[:90]),
+    ):
+        whole = BatchedDice().generate(teacher, rows, classes, background=rows)
+        for block, candidates in ((1, 1), (7, 50), (1000, 100)):
+            monkeypatch.setattr(batched, "_BLOCK", block)
+            monkeypatch.setattr(_search, "_MOST_CANDIDATES", candidates)
+            parts = BatchedDice().generate(teacher, rows, classes, background=rows)
+            pd.testing.assert_frame_equal(
+                pd.DataFrame(parts.X_cf), pd.DataFrame(whole.X_cf)
+            )
+            np.testing.assert_array_equal(parts.valid, whole.valid)
+            monkeypatch.undo()
+
+
+def test_same_in_processes():
+    frame, y = mixed_table()
+    teacher = mixed_teacher(frame, y)
+
+    def ask():
+        return BatchedDice().generate(teacher, frame, y, background=frame).X_cf
+
+    alone = ask()
+    for other in joblib.Parallel(n_jobs=2, backend="loky")(
+        joblib.delayed(BatchedDice().generate)(teacher, frame, y, background=frame)
+        for _ in range(2)
+    ):
+        pd.testing.assert_frame_equal(other.X_cf, alone)
+
+
+@pytest.mark.parametrize("labels", [[3, 1, 4, 1.5], ["a b", "", "ü", "x0"]])
+def test_any_labels_in_any_order(labels):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X = X.set_axis(labels, axis=1)
+    model = LogisticRegression(max_iter=1000).fit(X.to_numpy(), y)
+
+    class ByName:
+        classes_ = model.classes_
+
+        def predict_proba(self, frame):
+            return model.predict_proba(frame[labels].to_numpy())
+
+    engine = BatchedDice(features_to_vary=labels[:2])
+    straight = engine.generate(ByName(), X, y, background=X)
+    assert straight.valid.any()
+    pd.testing.assert_frame_equal(straight.X_cf[labels[2:]], X[labels[2:]])
+    turned = engine.generate(ByName(), X[labels[::-1]], y, background=X)
+    pd.testing.assert_frame_equal(turned.X_cf[labels], straight.X_cf)
+
+
+def test_positions_and_masks_choose_columns_of_an_array():
+    X, y = load_iris(return_X_y=True)
+    teacher = LogisticRegression(max_iter=1000).fit(X, y)
+    answers = [
+        BatchedDice(features_to_vary=chosen).generate(teacher, X, y, background=X).X_cf
+        for chosen in ([2, 3], ["x2", "x3"], [False, False, True, True])
+    ]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+    np.testing.assert_array_equal(answers[0][:, :2], X[:, :2])
+    assert (answers[0][:, 2:] != X[:, 2:]).any()
+
+
+def test_times_stay_and_cannot_be_asked_to_vary():
+    frame, y = mixed_table()
+    dated = frame.assign(when=pd.date_range("2020-01-01", periods=len(frame)))
+    teacher = mixed_teacher(frame, y)
+
+    class Reads:
+        classes_ = teacher.classes_
+
+        def predict_proba(self, X):
+            return teacher.predict_proba(X.drop(columns="when"))
+
+    answer = BatchedDice().generate(Reads(), dated, y, background=dated)
+    assert answer.valid.any()
+    pd.testing.assert_series_equal(answer.X_cf["when"], dated["when"])
+    engine = BatchedDice(features_to_vary=["size", "when"])
+    with pytest.raises(ValueError, match="'when', a column of times"):
+        engine.generate(Reads(), dated, y, background=dated)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "asked", "message"),
+    [
+        ({"features_to_vary": "size"}, {}, "features_to_vary"),
+        ({"features_to_vary": [9]}, {}, "9, which is no column"),
+        ({"features_to_vary": [True]}, {}, "1 entries for 4 columns"),
+        ({"categorical_features": ["x9"]}, {}, "categorical_features names 'x9'"),
+        ({"permitted_range": {"x0": 3}}, {}, "'x0' must be"),
+        ({"permitted_range": {"x0": ["a", "b"]}}, {}, "'x0' must be"),
+        ({"permitted_range": [1, 2]}, {}, "permitted_range"),
+        ({}, {"alpha": 0}, "alpha"),
+        ({}, {"alpha": 1.5}, "alpha"),
+        ({}, {"total_CFs": 0}, "total_CFs"),
+        ({}, {"random_state": "seed"}, "random_state"),
+        ({}, {"y": [0, 1]}, "one class for each of the 150 rows"),
+    ],
+)
+def test_bad_requests_are_named(parameters, asked, message):
+    X, y = load_iris(return_X_y=True)
+    teacher = TEACHERS["bayes"]().fit(X, y)
+    asked = {"y": y, **asked}
+    with pytest.raises(ValueError, match=message):
+        BatchedDice(**parameters).generate(teacher, X, background=X, **asked)
+
+
+def test_frozen_teacher_with_string_labels_and_one_class_less():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    teacher = LogisticRegression(max_iter=1000).fit(X[:100], names[:100])
+    answer = BatchedDice().generate(FrozenEstimator(teacher), X, names, background=X)
+    assert answer.valid[:100].all()
+    assert not answer.valid[100:].any()
+
+
+def test_seed_chooses_among_many_possible_ends():
+    rng = np.random.default_rng(0)
+    background = rng.normal(size=(6000, 3))
+    y = (background.sum(axis=1) > 0).astype(int)
+    teacher = LogisticRegression().fit(background, y)
+
+    def ask(seed):
+        return BatchedDice().generate(
+            teacher,
+            background[:40],
+            y[:40],
+            background=background,
+            random_state=seed,
+        )
+
+    np.testing.assert_array_equal(ask(1).X_cf, ask(1).X_cf)
+    np.testing.assert_array_equal(ask(None).X_cf, ask(None).X_cf)
+    assert (ask(1).X_cf != ask(2).X_cf).any()
+    assert ask(1).valid.all() and ask(2).valid.all()
+
+
+def test_missing_cells_are_never_near():
+    X = np.array([[np.nan, 0.0], [0.5, 3.0], [0.0, 9.0], [1.0, 8.0], [np.nan, 10.0]])
+    metric = _search.RowMetric(_search.TableCodec(X), X)
+    np.testing.assert_array_equal(metric.changes(X[[0]], X[[1]]), [[1.0, 0.3]])
+    nearest, _ = metric.nearest(np.array([[0.5, 9.9]]), X, k=5)
+    # The last row comes after those that are half a column away.
+    assert nearest[0].tolist() == [2, 3, 1, 4, 0]
+
+
+@st.composite
+def tables(draw):
+    """Draw a mixed table with missing cells, its labels, and a teacher's kind."""
+    n = draw(st.integers(6, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    frame = pd.DataFrame(
+        {
+            "real": rng.normal(size=n).round(draw(st.integers(0, 3))),
+            "whole": rng.integers(-3, 4, size=n),
+            "code": rng.choice([2, 4, 8], size=n),
+            "flag": rng.random(n) < 0.5,
+            "word": rng.choice(["one", "two", "three"], size=n),
+            "holed": np.where(rng.random(n) < 0.3, np.nan, rng.normal(size=n)),
+            "age": rng.integers(20, 80, size=n),
+        }
+    )
+    y = rng.choice(["a", "b", "c"][: draw(st.integers(2, 3))], size=n)
+    y[:2] = ["a", "b"]
+    return frame, y
+
+
+PROPERTY = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@PROPERTY
+@given(
+    table=tables(),
+    kind=st.sampled_from(["linear", "tree", "bayes", "forest"]),
+    alpha=st.floats(0.05, 1.0),
+    n_answers=st.integers(1, 3),
+    seed=st.integers(0, 100),
+)
+def test_promises_hold_on_mixed_tables(table, kind, alpha, n_answers, seed):
+    frame, y = table
+    encoder = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["word", "code"]),
+        (SimpleImputer(), ["real", "whole", "flag", "holed", "age"]),
+    )
+    teacher = make_pipeline(encoder, TEACHERS[kind]()).fit(frame, y)
+    known = frame[: max(3, len(frame) // 2)]
+    changeable = [name for name in frame if name != "age"]
+    engine = BatchedDice(
+        features_to_vary=changeable,
+        categorical_features=["code"],
+        permitted_range={"whole": [-2, 2]},
+    )
+    order = np.random.default_rng(seed).permutation(len(frame))
+
+    def ask(rows):
+        return engine.generate(
+            teacher,
+            frame.iloc[rows],
+            y[rows],
+            background=known,
+            alpha=alpha,
+            total_CFs=n_answers,
+        )
+
+    answer = ask(np.arange(len(frame)))
+    rows = np.repeat(np.arange(len(frame)), n_answers)
+    asked, labels = frame.iloc[rows].reset_index(drop=True), y[rows]
+    found, valid = answer.X_cf, answer.valid
+    # Rows without an answer are as they were; the others differ.
+    pd.testing.assert_frame_equal(found[~valid], asked[~valid])
+    same = (found == asked) | (found.isna() & asked.isna())
+    assert not same[valid].all(axis=1).any()
+    # Valid means what it says, to whoever asks the teacher again.
+    before = own_proba(teacher, asked, labels)
+    after = own_proba(teacher, found, labels)
+    target = before + alpha * (1 - before)
+    assert (after >= target - 1e-9)[valid].all()
+    np.testing.assert_allclose(answer.proba_after[valid], after[valid])
+    # Nothing leaves the ranges and categories; what may not change does not.
+    pd.testing.assert_series_equal(found["age"], asked["age"])
+    pd.testing.assert_series_equal(found.dtypes, frame.dtypes)
+    for name in ("code", "word", "flag"):
+        changed = ~same[name]
+        assert set(found[name][changed]) <= set(known[name])
+    for name, limits in {"real": None, "holed": None, "whole": (-2, 2)}.items():
+        changed = ~same[name]
+        low, high = limits or (known[name].min(), known[name].max())
+        own = asked[name].fillna(known[name].min())
+        assert (found[name] >= np.minimum(own, low))[changed].all()
+        assert (found[name] <= np.maximum(own, high))[changed].all()
+    assert not (found["holed"].isna() & asked["holed"].notna()).any()
+    assert not repeats_a_row(found[valid], known).any()
+    # The order of the questions does not matter.
+    shuffled = ask(order)
+    places = (order[:, None] * n_answers + np.arange(n_answers)).ravel()
+    pd.testing.assert_frame_equal(
+        shuffled.X_cf, found.iloc[places].reset_index(drop=True)
+    )
+    np.testing.assert_array_equal(shuffled.valid, valid[places])
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10_000),
@@ -305,9 +656,7 @@ def test_promises_hold_on_random_tables(seed, n, kind, alpha):
     y = rng.integers(0, 3, size=n)
     y[:3] = [0, 1, 2]
     teacher = TEACHERS[kind]().fit(X, y)
-    answer = BatchedDice().generate(
-        teacher, X, y, background=X, alpha=alpha
-    )
+    answer = BatchedDice().generate(teacher, X, y, background=X, alpha=alpha)
     before = own_proba(teacher, X, y)
     after = own_proba(teacher, answer.X_cf, y)
     assert (after >= before + alpha * (1 - before) - 1e-9)[answer.valid].all()

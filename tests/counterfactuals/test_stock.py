@@ -357,7 +357,7 @@ def test_processes_get_the_answers_of_lonely_callers(iris):
             for method in ("random", "kdtree")
         ),
     ]
-    np.testing.assert_array_equal(alone.X_cf, together[0].X)
+    np.testing.assert_array_equal(alone.X_cf, together[0].X_cf)
     assert_honest(together[1], *arguments)
 
 
@@ -654,7 +654,7 @@ def test_labels_of_rows_and_columns_mean_nothing(method, iris):
         background=weird,
         random_state=0,
     )
-    np.testing.assert_array_equal(answer.X_cf.to_numpy(), plain.X)
+    np.testing.assert_array_equal(answer.X_cf.to_numpy(), plain.X_cf)
     assert list(answer.X_cf.index) == ["same"] * len(rows)
     assert list(answer.X_cf.columns) == list(weird.columns)
 
