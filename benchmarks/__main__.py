@@ -11,6 +11,8 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = {
     "hospitals": "four hospitals as silos, four algorithms (UCI Heart Disease)",
+    "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
+    "lessons": "which virtual instances teach best",
     "choices": "what each choice in the method is worth, on the four hospitals",
     "tables": "single tables, the same rows for all members",
 }
@@ -37,7 +39,7 @@ def heading(name, options):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=sorted(BENCHMARKS))
-    parser.add_argument("--seeds", type=int, default=10, help="number of splits")
+    parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(
         "--data-home",
         type=Path,
@@ -50,6 +52,8 @@ def main():
     )
     options = parser.parse_args()
     module = importlib.import_module(f"benchmarks.{options.name}")
+    if options.seeds is None:
+        options.seeds = getattr(module, "SEEDS", 10)
     text = heading(options.name, options) + "\n" + module.run(options) + "\n"
     print(text)
     if options.save:

@@ -27,7 +27,7 @@ _ENDS_TRIED = 3
 # target into 4 again, and again: an answer is within 1/64 of the nearest on its way.
 _STEPS, _SECTIONS = 4, 3
 # Values of a column that the climb tries, and how often it goes over the columns.
-_VALUES_TRIED, _SWEEPS = 4, 2
+_VALUES_TRIED, _SWEEPS = 5, 4
 # Candidates put to the teacher at once: bounds memory, changes no answer.
 _MOST_CANDIDATES = 30_000
 
@@ -122,7 +122,8 @@ class Search:
             draws = mixed(content_keys(rows[self.places]), seed)
             self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
         self.donors = rows[self.places]
-        self.donor_proba = self.ask(self.donors)
+        # One row for each class, as they are looked up by class.
+        self.proba_of = np.ascontiguousarray(self.ask(self.donors).T)
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
 
@@ -257,7 +258,7 @@ class Search:
             return ends
 
         def confident(block: slice) -> NDArray[np.bool_]:
-            proba = self.donor_proba[:, asked.codes[block]].T
+            proba = self.proba_of[asked.codes[block]]
             return proba >= asked.target[block, None] - TOLERANCE
 
         nearest, distance = self.metric.nearest(
@@ -321,43 +322,56 @@ class Search:
         summit : ndarray of int, shape (n_rows,)
             The donor that it started from.
         """
-        Z, reached = asked.Q.copy(), np.zeros(len(asked.Q))
-        summit = self.donor_proba.argmax(axis=0)[asked.codes]
+        summit = self.proba_of.argmax(axis=1)[asked.codes]
+        Z = self._towards(asked.Q, self.donors[summit])
+        # Rows that have nothing to keep start from the same place: one climb each.
+        starts, start = np.unique(
+            np.column_stack([asked.codes, Z]), axis=0, return_inverse=True
+        )
+        start = start.ravel()
+        codes, tops = starts[:, 0].astype(np.intp), starts[:, 1:]
+        goal, reached = np.zeros(len(tops)), np.full(len(tops), -1.0)
+        np.maximum.at(goal, start, asked.target)
         varied = np.flatnonzero(self.varies)
-        for code in np.unique(asked.codes):
-            values = self._typical_values(varied, code)
-            rows = np.flatnonzero(asked.codes == code)
-            start = self.donors[summit[rows]]
-            Z[rows] = self._towards(asked.Q[rows], start)
-            for _ in range(_SWEEPS):
-                for block in _blocks(rows, values.size):
-                    Z[block], reached[block] = self._sweep(
-                        Z[block], code, varied, values
-                    )
-                rows = rows[reached[rows] < asked.target[rows] - TOLERANCE]
-        return Z, summit
+        values = self._typical_values(varied)
+        rising = np.arange(len(tops))
+        for _ in range(_SWEEPS):
+            for block in _blocks(rising, values[0].size):
+                before = reached[block]
+                tops[block], reached[block] = self._sweep(
+                    tops[block], codes[block], varied, values[codes[block]]
+                )
+                goal[block[reached[block] <= before]] = 0.0  # no way up
+            rising = rising[reached[rising] < goal[rising] - TOLERANCE]
+        return tops[start], summit
 
-    def _typical_values(self, varied: NDArray[np.intp], code: int) -> FloatMatrix:
-        """Return for each column a few values of the rows most confident of a class."""
-        proba = self.donor_proba[:, code]
-        confident = self.donors[proba >= np.median(proba)]
+    def _typical_values(self, varied: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a few values of each class's most confident rows, for each column."""
         places = np.linspace(0, 1, _VALUES_TRIED)
-        values = np.empty((len(varied), _VALUES_TRIED))
-        for position, j in enumerate(varied):
-            known = np.unique(confident[~np.isnan(confident[:, j]), j])
-            at = np.rint(places * (len(known) - 1)).astype(np.intp)
-            values[position] = known[at] if len(known) else np.nan
+        values = np.full((len(self.proba_of), len(varied), _VALUES_TRIED), np.nan)
+        for code, proba in enumerate(self.proba_of):
+            confident = self.donors[proba >= np.median(proba)]
+            for position, j in enumerate(varied):
+                known = np.unique(confident[~np.isnan(confident[:, j]), j])
+                if len(known):
+                    at = np.rint(places * (len(known) - 1)).astype(np.intp)
+                    values[code, position] = known[at]
         return values
 
     def _sweep(
-        self, Z: FloatMatrix, code: int, varied: NDArray[np.intp], values: FloatMatrix
+        self,
+        Z: FloatMatrix,
+        codes: NDArray[np.intp],
+        varied: NDArray[np.intp],
+        values: NDArray[np.float64],
     ) -> tuple[FloatMatrix, NDArray[np.float64]]:
         """Go over the columns once for some rows; return where it led."""
-        n, (d, v) = len(Z), values.shape
+        n, d, v = values.shape
         trials = np.repeat(Z, d * v, axis=0)
         known = np.where(np.isnan(values), Z[:, varied, None], values)
         trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
-        proba = self.ask(trials)[:, code].reshape(n, d, v)
+        each = np.repeat(codes, d * v)
+        proba = self.ask(trials)[np.arange(len(trials)), each].reshape(n, d, v)
         best = np.take_along_axis(known, proba.argmax(axis=2)[:, :, None], axis=2)
         rank = np.argsort(np.argsort(-proba.max(axis=2), axis=1, kind="stable"), axis=1)
         joined = rank[:, None, :] <= np.arange(d)[None, :, None]
@@ -365,7 +379,8 @@ class Search:
         trials[:, varied] = np.where(
             joined, best[:, None, :, 0], Z[:, None, varied]
         ).reshape(n * d, d)
-        proba = self.ask(trials)[:, code].reshape(n, d)
+        each = np.repeat(codes, d)
+        proba = self.ask(trials)[np.arange(len(trials)), each].reshape(n, d)
         top = proba.argmax(axis=1)
         return trials.reshape(n, d, -1)[np.arange(n), top], proba.max(axis=1)
 
