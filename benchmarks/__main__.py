@@ -48,6 +48,9 @@ def main():
         "(default: SKCOOP_DATA, else ./data)",
     )
     parser.add_argument(
+        "--jobs", type=int, default=1, help="processes, where no times are measured"
+    )
+    parser.add_argument(
         "--save", action="store_true", help="write the output to benchmarks/results"
     )
     options = parser.parse_args()

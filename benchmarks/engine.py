@@ -1,9 +1,10 @@
 """The engine against dice-ml's own searches and NICE, on the same rows in one run.
 
 The rows are held out, drawn with replacement, and such that the teacher is right about
-them; all are asked for half of the way to certainty. The searches that take one row at a
-time get a few of them: a row costs them the same at any number. dice-ml is asked in the
-way that suits it best, as for a regressor whose output is the probability of the class.
+them; all are asked for half of the way to certainty. The searches that take one row at
+a time get a few of them: a row costs them the same at any number. dice-ml is asked in
+the way that suits it best, as for a regressor whose output is the probability of the
+class.
 
 Times of the others are without their preparation; ours are with it. NICE is the version
 on PyPI, installed without its dependencies: `pip install --no-deps NICEx==0.2.3`.

@@ -17,15 +17,16 @@ from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, stack
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
+from skcoop.counterfactuals._surrogate import LogOddsModel
 
 # Rows of the background that may serve as an end point: distances to them are cheap,
 # scoring them is one prediction each.
 _MOST_DONORS = 5000
 # End points tried for a row before it is left to the climb.
 _ENDS_TRIED = 3
-# The way between a row and its end is cut into 4 steps, the step that reaches the
-# target into 4 again, and again: an answer is within 1/64 of the nearest on its way.
-_STEPS, _SECTIONS = 4, 3
+# The way between a row and its end is cut into 4 steps, and the step that reaches the
+# target into 4 again: an answer is within 1/16 of the nearest on its way.
+_STEPS, _SECTIONS = 4, 2
 # Values of a column that the climb tries, and how often it goes over the columns.
 _VALUES_TRIED, _SWEEPS = 5, 4
 # Candidates put to the teacher at once: bounds memory, changes no answer.
@@ -124,6 +125,10 @@ class Search:
         self.donors = rows[self.places]
         # One row for each class, as they are looked up by class.
         self.proba_of = np.ascontiguousarray(self.ask(self.donors).T)
+        varied = np.flatnonzero(self.varies)
+        self.guess = None
+        if len(self.donors) and len(varied):
+            self.guess = LogOddsModel(self.metric, self.donors, self.proba_of, varied)
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
 
@@ -292,7 +297,6 @@ class Search:
             walk.avoid_columns(others, rows)
         walk.keep_few_columns()
         walk.come_back()
-        walk.keep_few_columns()
         rows, led_to = rows[walk.rows], led_to[walk.rows]
         Z = self.codec.as_handed_out(walk.Z)
         Q = asked.Q[rows]
@@ -417,24 +421,39 @@ class _Walk:
     def keep_few_columns(self) -> None:
         """Give as many columns as possible their own values back.
 
-        Each changed column is reverted alone to see what it is worth; then those that
-        are worth least for the way they went are reverted together, as many as the
-        target allows. A certain row has no stricter target, so nothing to hold
-        columns by: it stays on its line.
+        First, in the order that a guess at their worth suggests; then each of those
+        that are still changed is reverted alone, to see what it is worth indeed. A
+        certain row has no stricter target, so nothing to tell columns apart by: it
+        stays on its line.
         """
-        rows = np.flatnonzero(~self.asked.certain)
-        for block in _blocks(rows, int(self.search.varies.sum())):
-            self._revert(block)
+        if self.search.guess is None:
+            return
+        uncertain = np.flatnonzero(~self.asked.certain)
+        for rows in _blocks(uncertain, int(self.search.varies.sum())):
+            Q, Z, codes = self.asked.Q[rows], self.Z[rows], self.asked.codes[rows]
+            self._revert(rows, self.search.guess.effects(Q, Z, codes))
+            self._revert(rows, self._losses(rows))
 
-    def _revert(self, rows: NDArray[np.intp]) -> None:
+    def _losses(self, rows: NDArray[np.intp]) -> FloatMatrix:
+        """Return what reverting each changed column alone loses of the probability."""
         Q, Z = self.asked.Q[rows], self.Z[rows]
-        changes = self.search.metric.changes(Q, Z)
-        at, column = np.nonzero(changes)
+        at, column = np.nonzero(self.search.metric.changes(Q, Z))
         trials = Z[at]
         trials[np.arange(len(at)), column] = Q[at, column]
-        loss = np.maximum(self.after[rows[at]] - self._ask(rows[at], trials), 0.0)
+        losses = np.zeros(Q.shape)
+        proba = self._ask(rows[at], trials)
+        losses[at, column] = np.maximum(self.after[rows[at]] - proba, 0.0)
+        return losses
+
+    def _revert(self, rows: NDArray[np.intp], losses: FloatMatrix) -> None:
+        """Revert as many columns as the target allows, the most worthless first.
+
+        Worth is what a column adds for the way that it went.
+        """
+        Q, Z = self.asked.Q[rows], self.Z[rows]
+        changes = self.search.metric.changes(Q, Z)
         worth = np.full(changes.shape, np.inf)
-        worth[at, column] = loss / changes[at, column]
+        np.divide(losses, changes, out=worth, where=changes > 0)
         rank = np.argsort(np.argsort(worth, axis=1, kind="stable"), axis=1)
         low, high = np.zeros(len(rows), dtype=np.intp), (changes > 0).sum(axis=1)
         while (low < high).any():
@@ -454,8 +473,11 @@ class _Walk:
         asked, ends = self.asked, self.Z.copy()
         # A certain row has no stricter target: a step of alpha is what it is for.
         near = np.where(asked.certain, asked.alpha, 0.0)
-        far = np.ones(len(self.Z))
-        some = np.flatnonzero(asked.certain)
+        # Where only categories changed, there is nothing between.
+        steady = asked.Q == ends
+        steady |= self.search.coded | np.isnan(asked.Q)
+        far = np.where(steady.all(axis=1), near, 1.0)
+        some = np.flatnonzero(asked.certain & (near < far))
         if len(some):
             good = self._try(some, self._between(some, ends, near[some]))
             far[some[good]] = near[some[good]]
