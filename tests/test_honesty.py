@@ -232,9 +232,9 @@ def test_scores_can_be_recomputed(accept, with_silos):
         Z, labels = cells_of(lessons).to_numpy(dtype=float), lessons["label"].to_numpy()
         source = lessons["source_row"].to_numpy(dtype=int)
         aims = drawn_to(lessons, X)
-        assert max(map(len, aims), default=0) <= 1
-        drawn = np.array([next(iter(aim), -1) for aim in aims], dtype=int)
-        assert_array_equal(lessons["led_to"], drawn)
+        drawn = lessons["led_to"].to_numpy(dtype=int)
+        # With few changed columns, two ends may lead to the same cells.
+        assert all(row in (aim or {-1}) for row, aim in zip(drawn, aims, strict=True))
         own = owner == name if with_silos else np.ones(90, dtype=bool)
         right, right_before = np.zeros((2, 90), dtype=bool)
         for fold in range(3):

@@ -49,6 +49,8 @@ class Asked:
         The probability of the label, and what an answer must reach.
     certain : ndarray of bool, shape (n_rows,)
         Whether there is no stricter target.
+    alpha : float
+        How far to go towards certainty.
     """
 
     Q: FloatMatrix
@@ -60,9 +62,15 @@ class Asked:
     alpha: float
 
     def __getitem__(self, rows: NDArray[np.intp] | slice) -> Asked:
-        arrays = (self.Q, self.codes, self.known, self.before, self.target)
-        parts = [array[rows] for array in arrays]
-        return Asked(*parts, self.certain[rows], self.alpha)
+        return Asked(
+            self.Q[rows],
+            self.codes[rows],
+            self.known[rows],
+            self.before[rows],
+            self.target[rows],
+            self.certain[rows],
+            self.alpha,
+        )
 
 
 @dataclass
@@ -210,11 +218,15 @@ class Search:
             self.teacher.predict_proba(self.codec.decode(Z)), dtype=np.float64
         )
 
+    def ask_for(self, codes: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
+        """Return the probability of one class for each encoded row."""
+        return self.ask(Z)[np.arange(len(Z)), codes]
+
     def pose(self, Q: FloatMatrix, labels: NDArray[Any], alpha: float) -> Asked:
         """Work out what is asked of a block of rows."""
         match = labels[:, None] == np.asarray(self.teacher.classes_, dtype=object)
         codes, known = match.argmax(axis=1), match.any(axis=1)
-        before = np.where(known, self.ask(Q)[np.arange(len(Q)), codes], 0.0)
+        before = np.where(known, self.ask_for(codes, Q), 0.0)
         target = target_probability(before, alpha)
         return Asked(Q, codes, known, before, target, before >= 1 - TOLERANCE, alpha)
 
@@ -374,17 +386,17 @@ class Search:
         trials = np.repeat(Z, d * v, axis=0)
         known = np.where(np.isnan(values), Z[:, varied, None], values)
         trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
-        each = np.repeat(codes, d * v)
-        proba = self.ask(trials)[np.arange(len(trials)), each].reshape(n, d, v)
-        best = np.take_along_axis(known, proba.argmax(axis=2)[:, :, None], axis=2)
-        rank = np.argsort(np.argsort(-proba.max(axis=2), axis=1, kind="stable"), axis=1)
+        single = self.ask_for(np.repeat(codes, d * v), trials).reshape(n, d, v)
+        best = np.take_along_axis(known, single.argmax(axis=2)[:, :, None], axis=2)
+        rank = np.argsort(
+            np.argsort(-single.max(axis=2), axis=1, kind="stable"), axis=1
+        )
         joined = rank[:, None, :] <= np.arange(d)[None, :, None]
         trials = np.repeat(Z, d, axis=0)
         trials[:, varied] = np.where(
             joined, best[:, None, :, 0], Z[:, None, varied]
         ).reshape(n * d, d)
-        each = np.repeat(codes, d)
-        proba = self.ask(trials)[np.arange(len(trials)), each].reshape(n, d)
+        proba = self.ask_for(np.repeat(codes, d), trials).reshape(n, d)
         top = proba.argmax(axis=1)
         return trials.reshape(n, d, -1)[np.arange(n), top], proba.max(axis=1)
 
@@ -404,7 +416,7 @@ class _Walk:
 
     def __init__(self, search: Search, asked: Asked, ends: FloatMatrix):
         self.search = search
-        proba = search.ask(ends)[np.arange(len(ends)), asked.codes]
+        proba = search.ask_for(asked.codes, ends)
         good = proba >= asked.target - TOLERANCE
         self.rows = np.flatnonzero(good & ~_same(ends, asked.Q).all(axis=1))
         self.asked = asked[self.rows]
@@ -441,7 +453,7 @@ class _Walk:
         trials = Z[at]
         trials[np.arange(len(at)), column] = Q[at, column]
         losses = np.zeros(Q.shape)
-        proba = self._ask(rows[at], trials)
+        proba = self.search.ask_for(self.asked.codes[rows[at]], trials)
         losses[at, column] = np.maximum(self.after[rows[at]] - proba, 0.0)
         return losses
 
@@ -506,9 +518,6 @@ class _Walk:
         Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
         return np.where(E == Q, Q, Z)
 
-    def _ask(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
-        return self.search.ask(Z)[np.arange(len(rows)), self.asked.codes[rows]]
-
     def _try(
         self, rows: NDArray[np.intp], Z: FloatMatrix, each: int = 1
     ) -> NDArray[np.bool_]:
@@ -529,7 +538,7 @@ class _Walk:
         good : ndarray of bool, shape (n_candidates,) or (n_rows, each)
             Which candidates reach the target.
         """
-        proba = self._ask(rows, Z)
+        proba = self.search.ask_for(self.asked.codes[rows], Z)
         good = proba >= self.asked.target[rows] - TOLERANCE
         good &= ~_same(Z, self.asked.Q[rows]).all(axis=1)
         grouped = good.reshape(-1, each)
