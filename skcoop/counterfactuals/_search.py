@@ -124,15 +124,15 @@ class Search:
         self.reads = columns_read(teacher, names)
         self.varies = self._columns_to_vary(features_to_vary)
         self.row_keys = np.unique(content_keys(rows[:, self.reads]))
-        permitted = self._permitted(rows, permitted_range)
-        _, first = np.unique(rows[permitted], axis=0, return_index=True)
-        self.places = permitted[first]
+        _, self.places = np.unique(rows, axis=0, return_index=True)
         if len(self.places) > _MOST_DONORS:
             draws = mixed(content_keys(rows[self.places]), seed)
             self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
-        self.donors = rows[self.places]
+        rows = rows[self.places]
+        self.donors = self._permitted(rows, permitted_range or {})
         # One row for each class, as they are looked up by class.
-        self.proba_of = np.ascontiguousarray(self.ask(self.donors).T)
+        scored = np.where(np.isnan(self.donors), rows, self.donors)
+        self.proba_of = np.ascontiguousarray(self.ask(scored).T)
         varied = np.flatnonzero(self.varies)
         self.guess = None
         if len(self.donors) and len(varied):
@@ -186,18 +186,18 @@ class Search:
         return varies & np.isin(np.arange(len(varies)), chosen)
 
     def _permitted(
-        self, rows: FloatMatrix, permitted_range: Mapping[Any, Any] | None
-    ) -> NDArray[np.intp]:
-        """Find rows whose values are permitted in each column that may change."""
-        allowed = np.ones(len(rows), dtype=bool)
-        for name, values in (permitted_range or {}).items():
+        self, rows: FloatMatrix, permitted_range: Mapping[Any, Any]
+    ) -> FloatMatrix:
+        """Bring rows to what is permitted; where that cannot be, the cell is missing.
+
+        A missing cell of an end point leaves a row its own value.
+        """
+        rows = rows.copy()
+        for name, values in permitted_range.items():
             j = self._position(name, "permitted_range")
-            if not self.varies[j]:
-                continue
-            missing = np.isnan(rows[:, j])
+            cells = rows[:, j]
             if self.coded[j]:
-                codes = self.codec.codes_of(j, values)
-                allowed &= np.isin(rows[:, j], codes) | missing
+                cells[~np.isin(cells, self.codec.codes_of(j, values))] = np.nan
                 continue
             try:
                 low, high = map(float, values)
@@ -206,8 +206,9 @@ class Search:
                     f"permitted_range of column {name!r} must be [lowest, highest], "
                     f"got {values!r}."
                 ) from error
-            allowed &= ((rows[:, j] >= low) & (rows[:, j] <= high)) | missing
-        return np.flatnonzero(allowed)
+            low, high = max(low, self.metric.low[j]), min(high, self.metric.high[j])
+            rows[:, j] = np.clip(cells, low, high) if low <= high else np.nan
+        return rows
 
     def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the teacher's probabilities for encoded rows."""

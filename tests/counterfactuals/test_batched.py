@@ -177,6 +177,37 @@ def test_columns_that_may_not_vary_stay():
     assert set(answer.X_cf["colour"][new_colour]) <= {"red", "green"}
 
 
+def test_narrow_ranges_leave_answers_to_be_found():
+    """Hardly a row of the background fits, but its values can be combined."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    teacher = LogisticRegression().fit(X, y)
+    ranges = {f"x{j}": [-0.2, 0.2] for j in range(15)}
+    inside = (np.abs(X[:, :15]) <= 0.2).all(axis=1)
+    assert not inside.any()
+    uncertain = np.abs(own_proba(teacher, X, y) - 0.7) < 0.2
+    rows, labels = X[uncertain], y[uncertain]
+    answer = BatchedDice(permitted_range=ranges).generate(
+        teacher, rows, labels, background=X
+    )
+    assert len(rows) > 10 and answer.valid.all()
+    changed = answer.X_cf[:, :15] != rows[:, :15]
+    assert changed.any()
+    # What changed is permitted, or on its way there.
+    limit = np.maximum(np.abs(rows[:, :15]), 0.2)
+    assert (np.abs(answer.X_cf[:, :15]) <= limit)[changed].all()
+
+
+def test_ranges_outside_of_the_background_permit_nothing():
+    X, y = load_iris(return_X_y=True)
+    teacher = LogisticRegression(max_iter=1000).fit(X, y)
+    answer = BatchedDice(permitted_range={"x2": [100, 200]}).generate(
+        teacher, X, y, background=X
+    )
+    np.testing.assert_array_equal(answer.X_cf[:, 2], X[:, 2])
+    assert answer.valid.any()
+
+
 @pytest.mark.parametrize("parameter", ["features_to_vary", "permitted_range"])
 def test_unknown_columns_are_named(parameter):
     frame, y = mixed_table()
