@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.formatting import mean_and_error, table
 from benchmarks.hospitals import load, members, soft_vote_accuracy, split
+from benchmarks.lessons import all_columns
 from skcoop import CooperativeDistiller
-from skcoop.counterfactuals import BatchedDice
 
 
 def ask_the_most_confident(task, qualified, *, max_lessons, seed, judgements):
@@ -80,10 +80,7 @@ VARIANTS = {
         nothing_replaced,
     ),
     'judged by own rows (accept="own")': ({"accept": "own"}, nothing_replaced),
-    "few columns (sparse=True)": (
-        {"counterfactuals": BatchedDice(sparse=True)},
-        nothing_replaced,
-    ),
+    "lessons change all columns": ({}, all_columns),
     "the most confident teacher": ({}, confident_teachers),
     "no completion": (
         {},

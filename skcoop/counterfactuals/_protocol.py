@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 TOLERANCE = 1e-9
 
 
-@dataclass
+@dataclass(repr=False)
 class Counterfactuals:
     """Virtual instances, one for each row that was asked about.
 
@@ -53,6 +53,11 @@ class Counterfactuals:
     led_to: NDArray[np.intp] | None = None
     target: NDArray[np.float64] | None = None
     n_copies: int = 0
+
+    def __repr__(self) -> str:
+        found = f"{int(np.sum(self.valid))} of {len(self.valid)} valid"
+        cost = f"{self.n_predictions} predictions, {self.seconds:.3g} s"
+        return f"<{type(self).__name__}: {found}, {cost}>"
 
     def to_dice_ml(self, X: Any, *, outcome_name: str = "probability") -> Any:
         """Hand the answers to dice-ml, for its views and its JSON.

@@ -118,6 +118,7 @@ def test_engines_of_others_need_no_target():
     answer = Counterfactuals(X + 1, np.ones(2, bool), X[:, 0] / 4, X[:, 0] / 2, 0, 0.0)
     explained = answer.to_dice_ml(X)
     assert explained.cf_examples_list[0].desired_range == [0.5, 1.0]
+    assert repr(answer) == "<Counterfactuals: 2 of 2 valid, 0 predictions, 0 s>"
 
 
 def test_refuses_another_table_and_a_name_that_is_taken(answered):
