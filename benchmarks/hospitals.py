@@ -8,7 +8,6 @@ cholesterol of 0 means that it was not recorded) and imputed in each member's pi
 import warnings
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -21,26 +20,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.formatting import mean_and_error, table
 from skcoop import CooperativeDistiller
+from skcoop.datasets import fetch_heart_disease
 
-COLUMNS = [
-    *["age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang"],
-    *["oldpeak", "slope", "ca", "thal", "num"],
-]
 HOSPITALS = ["cleveland", "hungarian", "switzerland", "va"]
 
 
 def load(data_home):
     """Return the rows of all hospitals, whether they are ill, and whose they are."""
-    frames = []
-    for hospital in HOSPITALS:
-        path = data_home / "heart_disease" / f"processed.{hospital}.data"
-        frame = pd.read_csv(path, header=None, names=COLUMNS, na_values="?")
-        frames.append(frame.assign(hospital=hospital))
-    rows = pd.concat(frames, ignore_index=True)
-    X = rows[COLUMNS[:-1]].astype(float)
-    X["chol"] = X["chol"].replace(0.0, np.nan)
-    X["hospital"] = rows["hospital"]
-    return X, (rows["num"] > 0).astype(int)
+    return fetch_heart_disease(data_home=data_home, return_X_y=True)
 
 
 def members(seed):
