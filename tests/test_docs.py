@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 import skcoop
-from skcoop import counterfactuals
+from skcoop import counterfactuals, datasets
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.rst"))
 
-PUBLIC = [(skcoop, name) for name in skcoop.__all__] + [
-    (counterfactuals, name) for name in counterfactuals.__all__
+PUBLIC = [
+    (module, name)
+    for module in (skcoop, counterfactuals, datasets)
+    for name in module.__all__
 ]
 # Not asked for: extended summaries, "See Also" everywhere, names of returned values,
 # and parameters of the protocol class, which has none.
