@@ -15,6 +15,8 @@ from skcoop._frames import FloatMatrix, TableCodec
 _BLOCK = 2_000_000
 # Squared distances are compared to nine decimals: equal rows are equally far.
 _PRECISION = 10**4.5
+# Values of a coded column up to which each gets a coordinate of its own.
+_MOST_LEVELS = 50
 
 
 class RowMetric:
@@ -97,7 +99,8 @@ class RowMetric:
         distances : ndarray of shape (n_rows, k)
             Squared distances, infinite where nothing was allowed.
         """
-        A, B = self._embed(rows, others, columns)
+        used = np.ones(rows.shape[1], dtype=bool) if columns is None else columns
+        A, B, many = self._embed(rows, others, used)
         A, B = A * _PRECISION, B * _PRECISION
         k = min(k, len(B))
         indices = np.empty((len(A), k), dtype=np.intp)
@@ -109,6 +112,9 @@ class RowMetric:
             squared = (A[block] * -2.0) @ B.T
             squared += norms
             squared += (A[block] ** 2).sum(axis=1)[:, None]
+            for j in many:
+                unequal = _code(rows[block, j])[:, None] != _code(others[:, j])
+                squared += unequal * _PRECISION**2
             # Rounding keeps equal rows equal, whatever the size of the block.
             np.rint(np.maximum(squared, 0.0, out=squared), out=squared)
             if allowed is not None:
@@ -123,23 +129,31 @@ class RowMetric:
         return indices, distances
 
     def _embed(
-        self,
-        rows: FloatMatrix,
-        others: FloatMatrix,
-        columns: NDArray[np.bool_] | None,
-    ) -> tuple[FloatMatrix, FloatMatrix]:
-        """Place rows where squared Euclidean distances add up column by column."""
+        self, rows: FloatMatrix, others: FloatMatrix, used: NDArray[np.bool_]
+    ) -> tuple[FloatMatrix, FloatMatrix, list[int]]:
+        """Place rows where squared Euclidean distances add up column by column.
+
+        Coded columns with many values are left out and named instead.
+        """
         both = np.vstack([rows, others])
         missing = np.isnan(both)
-        used = np.ones(both.shape[1], dtype=bool) if columns is None else columns
         numbers = used & ~self.coded
         scaled = (both[:, numbers] - self.low[numbers]) / self.span[numbers]
         # A missing cell stands beside the middle of the column, away from all values.
         parts = [np.where(missing[:, numbers], 0.5, scaled)]
         parts.append(missing[:, numbers & missing.any(axis=0)].astype(np.float64))
-        for j in np.flatnonzero(used & self.coded):
-            values = np.where(missing[:, j], -1.0, both[:, j])
-            levels = np.unique(values)
-            parts.append((values[:, None] == levels) * np.sqrt(0.5))
+        many = []
+        for j in np.flatnonzero(used & self.coded).tolist():
+            codes = _code(both[:, j])
+            levels = np.unique(codes)
+            if len(levels) > _MOST_LEVELS:
+                many.append(j)
+            else:
+                parts.append((codes[:, None] == levels) * np.sqrt(0.5))
         embedded = np.hstack(parts)
-        return embedded[: len(rows)], embedded[len(rows) :]
+        return embedded[: len(rows)], embedded[len(rows) :], many
+
+
+def _code(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let a missing cell be a category of its own."""
+    return np.where(np.isnan(cells), -np.inf, cells)

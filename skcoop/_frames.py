@@ -55,11 +55,34 @@ def take(X: Any, rows: Any) -> Any:
 def stack(first: Any, second: Any) -> Any:
     """Put two tables of the same container and columns on top of each other."""
     if is_pandas(first):
-        return pd.concat([first, second], ignore_index=True)
+        return pd.concat(_with_common_categories(first, second), ignore_index=True)
     if is_frame(first):
         frames = [nw.from_native(X, eager_only=True) for X in (first, second)]
         return nw.concat(frames, how="vertical").to_native()
     return np.concatenate([first, second])
+
+
+def _with_common_categories(
+    first: pd.DataFrame, second: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """Give categorical columns the categories of both, or pandas makes them strings."""
+    for name in first.columns[first.dtypes == "category"].intersection(second.columns):
+        own, other = first[name].dtype, second[name].dtype
+        if own == other or not isinstance(own, pd.CategoricalDtype):
+            continue
+        if not isinstance(other, pd.CategoricalDtype):
+            continue
+        known = own.categories.union(other.categories, sort=False)
+        common = pd.CategoricalDtype(known, ordered=own.ordered)
+        first, second = (X.astype({name: common}) for X in (first, second))
+    return [first, second]
+
+
+def with_row_labels(X: Any, answers: Any, each: int = 1) -> Any:
+    """Give a pandas frame the row labels of X, each of them several times."""
+    if isinstance(X, pd.DataFrame) and isinstance(answers, pd.DataFrame):
+        return answers.set_axis(X.index.repeat(each))
+    return answers
 
 
 def select(X: Any, columns: Sequence[Hashable]) -> Any:
@@ -98,11 +121,20 @@ def to_plain_pandas(X: Any) -> pd.DataFrame:
 def _columns_of(X: Any) -> list[Any]:
     """Return the columns of a table as series of its own library."""
     if not is_frame(X):
-        # Whole columns of numbers in an array of objects are numbers.
-        X = pd.DataFrame(X).infer_objects()
+        return [_array_column(X[:, j]) for j in range(X.shape[1])]
     if is_pandas(X):
         return [X.iloc[:, j] for j in range(X.shape[1])]
     return [column.to_native() for column in nw.from_native(X).iter_columns()]
+
+
+def _array_column(cells: NDArray[Any]) -> pd.Series:
+    """Return a column of an array; numbers and times among objects are recognised.
+
+    Other objects stay what they are: pandas would turn None beside strings into NaN.
+    """
+    column = pd.Series(cells, dtype=cells.dtype)
+    guess = column.infer_objects()
+    return column if guess.dtype.kind == "O" else guess
 
 
 class _Column(Protocol):
@@ -405,7 +437,7 @@ class TableCodec:
         """Return floats of shape (n_samples, n_features) as rows of the table."""
         if self.plain:
             Z = np.rint(Z) if self.integral.any() else Z
-            return Z.astype(self.array_dtype, copy=False)
+            return Z.astype(self.array_dtype)  # a copy, as models may work in place
         if self.single_dtype is not None:
             Z = np.rint(Z) if self.integral.any() else Z
             return pd.DataFrame(Z.astype(self.single_dtype), columns=self.names)
@@ -416,11 +448,12 @@ class TableCodec:
                 rows[:, j] = cells.astype(object)
             return rows
         if self.in_pandas:
-            frame = pd.DataFrame(dict(enumerate(decoded)), copy=False)
+            columns = [pd.Series(c, dtype=c.dtype, copy=False) for c in decoded]
+            frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
             frame.columns = pd.Index(self.names)
             return frame
-        columns = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
-        return nw.from_dict(columns, backend=self.backend).to_native()
+        cells = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
+        return nw.from_dict(cells, backend=self.backend).to_native()
 
     def codes_of(self, j: int, values: Sequence[Any]) -> NDArray[np.float64]:
         """Return the codes of values of one column, NaN for unknown categories."""

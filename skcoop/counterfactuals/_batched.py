@@ -8,11 +8,14 @@ from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
 
+import narwhals as nw
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
+from skcoop._frames import column_names, is_frame, is_pandas, select, with_row_labels
 from skcoop.counterfactuals._protocol import Counterfactuals
 from skcoop.counterfactuals._search import Search
 
@@ -160,7 +163,9 @@ class BatchedDice(BaseEstimator):
         seed = 0
         if random_state is not None:
             seed = check_random_state(random_state).randint(2**31)
-        labels = np.asarray(y, dtype=object)
+        X, background = _checked(X, background)
+        labels = np.array(y, dtype=object)
+        labels[pd.isna(labels)] = None
         if labels.shape != (X.shape[0],):
             raise ValueError(
                 f"y must hold one class for each of the {X.shape[0]} rows of X, got "
@@ -191,7 +196,9 @@ class BatchedDice(BaseEstimator):
                 after[block, number], led_to[block, number] = best.after, best.led_to
                 copied[block, number] = best.copied & ~best.valid
         return Counterfactuals(
-            X_cf=search.codec.decode(found.reshape(-1, Q.shape[1])),
+            X_cf=with_row_labels(
+                X, search.codec.decode(found.reshape(-1, Q.shape[1])), total_CFs
+            ),
             valid=valid.ravel(),
             proba_before=before.ravel(),
             proba_after=after.ravel(),
@@ -201,3 +208,42 @@ class BatchedDice(BaseEstimator):
             target=target.ravel(),
             n_copies=int(copied.sum()),
         )
+
+
+def _checked(X: Any, background: Any) -> tuple[Any, Any]:
+    """Make sure that two tables fit together; bring their columns into one order."""
+    if is_frame(X) != is_frame(background):
+        raise ValueError(
+            "X and background must both be data frames or both be arrays, got "
+            f"{type(X).__name__} and {type(background).__name__}."
+        )
+    if not is_frame(X):
+        X, background = np.asarray(X), np.asarray(background)
+        for table, rows in (("X", X), ("background", background)):
+            if rows.ndim != 2 or rows.dtype.kind == "c":
+                raise ValueError(
+                    f"{table} must be a data frame or an array of shape (n_samples, "
+                    f"n_features) of real numbers or objects, got {rows.dtype} of "
+                    f"shape {rows.shape}."
+                )
+        if X.shape[1] != background.shape[1]:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but background has {background.shape[1]}."
+            )
+        return X, background
+    names, known = column_names(X), column_names(background)
+    for table, own, other in (("X", names, known), ("background", known, names)):
+        missing = [label for label in other if label not in own]
+        if missing:
+            raise ValueError(f"{table} lacks the columns {missing}.")
+    if names != known:
+        background = select(background, names)
+    if not is_pandas(X):
+        types = [nw.from_native(table).schema for table in (X, background)]
+        for name in names:
+            if types[0][name] != types[1][name]:
+                raise ValueError(
+                    f"Column {name!r} is {types[0][name]} in X and {types[1][name]} "
+                    "in background: cast one of them."
+                )
+    return X, background

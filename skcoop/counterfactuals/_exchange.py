@@ -27,7 +27,7 @@ def as_explanations(
     table comes along, as it does in dice-ml's own results.
     """
     rows, found = to_plain_pandas(X), to_plain_pandas(answers.X_cf)
-    each = len(found) // max(len(rows), 1)
+    each = max(1, len(found) // max(1, len(rows)))
     if len(found) != each * len(rows) or list(found.columns) != list(rows.columns):
         raise ValueError(
             f"X must be the table that was asked about; it has {len(rows)} rows and "

@@ -117,14 +117,17 @@ class Search:
         self.n_predictions = 0
         names = self.codec.names
         rows = self.codec.encode(background)
+        self.reads = columns_read(teacher, names)
+        self.varies = self._columns_to_vary(features_to_vary)
+        self._refuse_infinite(rows, "background")
         self.coded = self.codec.coded.copy()
         self.coded[self._positions(categorical_features, "categorical_features")] = True
         self.metric = RowMetric(self.codec, rows, self.coded)
         self.integral = self.codec.integral | self.metric.integral
-        self.reads = columns_read(teacher, names)
-        self.varies = self._columns_to_vary(features_to_vary)
-        self.row_keys = np.unique(content_keys(rows[:, self.reads]))
-        _, self.places = np.unique(rows, axis=0, return_index=True)
+        # Rows between which the teacher sees no difference are one.
+        self.row_keys, self.places = np.unique(
+            content_keys(rows[:, self.reads]), return_index=True
+        )
         if len(self.places) > _MOST_DONORS:
             draws = mixed(content_keys(rows[self.places]), seed)
             self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
@@ -132,7 +135,7 @@ class Search:
         self.donors = self._permitted(rows, permitted_range or {})
         # One row for each class, as they are looked up by class.
         scored = np.where(np.isnan(self.donors), rows, self.donors)
-        self.proba_of = np.ascontiguousarray(self.ask(scored).T)
+        self.proba_of = _or_hopeless(np.ascontiguousarray(self.ask(scored).T))
         varied = np.flatnonzero(self.varies)
         self.guess = None
         if len(self.donors) and len(varied):
@@ -177,11 +180,12 @@ class Search:
             return varies
         chosen = self._positions(features_to_vary, "features_to_vary")
         for j in chosen:
-            if self.codec.times[j]:
+            if not self.codec.varies[j]:
+                kind = "times" if self.codec.times[j] else "integers beyond 2**53"
                 raise ValueError(
                     f"features_to_vary names {self.codec.names[j]!r}, a column of "
-                    "times, which no search can vary. Leave it out, or hand over "
-                    "numbers made from it."
+                    f"{kind}, which no search can vary. Leave it out, or hand over "
+                    "other numbers made from it."
                 )
         return varies & np.isin(np.arange(len(varies)), chosen)
 
@@ -195,29 +199,53 @@ class Search:
         rows = rows.copy()
         for name, values in permitted_range.items():
             j = self._position(name, "permitted_range")
+            if not self.varies[j]:
+                continue
             cells = rows[:, j]
             if self.coded[j]:
-                cells[~np.isin(cells, self.codec.codes_of(j, values))] = np.nan
+                codes = self._permitted_codes(j, name, values)
+                cells[~np.isin(cells, codes)] = np.nan
                 continue
-            try:
-                low, high = map(float, values)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"permitted_range of column {name!r} must be [lowest, highest], "
-                    f"got {values!r}."
-                ) from error
+            low, high = _limits(name, values)
             low, high = max(low, self.metric.low[j]), min(high, self.metric.high[j])
+            if self.integral[j]:
+                low, high = np.ceil(low), np.floor(high)
             rows[:, j] = np.clip(cells, low, high) if low <= high else np.nan
         return rows
+
+    def _permitted_codes(self, j: int, name: Any, values: Any) -> NDArray[np.float64]:
+        try:
+            if isinstance(values, str):
+                raise TypeError
+            return self.codec.codes_of(j, list(values))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"permitted_range of column {name!r} must be a list of its "
+                f"categories, got {values!r}."
+            ) from error
+
+    def _refuse_infinite(self, rows: FloatMatrix, table: str) -> None:
+        for j in np.flatnonzero(np.isinf(rows).any(axis=0) & self.varies):
+            raise ValueError(
+                f"Column {self.codec.names[j]!r} of {table} holds infinite values, "
+                "between which no search can go. Replace them, or leave the column "
+                "out of features_to_vary."
+            )
 
     def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the teacher's probabilities for encoded rows."""
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        return np.asarray(
-            self.teacher.predict_proba(self.codec.decode(Z)), dtype=np.float64
-        )
+        proba = self.teacher.predict_proba(self.codec.decode(Z))
+        proba = np.asarray(proba, dtype=np.float64)
+        if proba.shape != (len(Z), len(self.teacher.classes_)):
+            raise ValueError(
+                f"The teacher's predict_proba returned an array of shape "
+                f"{proba.shape} for {len(Z)} rows and {len(self.teacher.classes_)} "
+                "classes."
+            )
+        return proba
 
     def ask_for(self, codes: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the probability of one class for each encoded row."""
@@ -225,6 +253,7 @@ class Search:
 
     def pose(self, Q: FloatMatrix, labels: NDArray[Any], alpha: float) -> Asked:
         """Work out what is asked of a block of rows."""
+        self._refuse_infinite(Q, "X")
         match = labels[:, None] == np.asarray(self.teacher.classes_, dtype=object)
         codes, known = match.argmax(axis=1), match.any(axis=1)
         before = np.where(known, self.ask_for(codes, Q), 0.0)
@@ -328,9 +357,10 @@ class Search:
     def _climb(self, asked: Asked) -> tuple[FloatMatrix, NDArray[np.intp]]:
         """Raise what no background row could reach.
 
-        A row starts from the background row that is most confident of its class. All
-        single changes to values that confident rows have are tried at once; then the
-        best change of each column joins the others, the most useful first.
+        A row starts from the background row that is most confident of its class; rows
+        for which that leaves no difference climb together. All single changes to values
+        that confident rows have are tried at once; then the best change of each column
+        joins the others, the most useful first.
 
         Returns
         -------
@@ -341,26 +371,27 @@ class Search:
         """
         summit = self.proba_of.argmax(axis=1)[asked.codes]
         Z = self._towards(asked.Q, self.donors[summit])
-        # Rows that have nothing to keep start from the same place: one climb each.
-        starts, start = np.unique(
-            np.column_stack([asked.codes, Z]), axis=0, return_inverse=True
-        )
-        start = start.ravel()
-        codes, tops = starts[:, 0].astype(np.intp), starts[:, 1:]
-        goal, reached = np.zeros(len(tops)), np.full(len(tops), -1.0)
-        np.maximum.at(goal, start, asked.target)
+        # Rows in which the teacher sees the same start from the same place.
+        keys = content_keys(np.column_stack([asked.codes, Z[:, self.reads]]))
+        _, first, start = np.unique(keys, return_index=True, return_inverse=True)
+        codes, tops = asked.codes[first], Z[first]
+        reached = np.full(len(tops), -1.0)
         varied = np.flatnonzero(self.varies)
         values = self._typical_values(varied)
-        rising = np.arange(len(tops))
+        rising, climbing = np.arange(len(tops)), np.ones(len(Z), dtype=bool)
         for _ in range(_SWEEPS):
+            stuck = np.zeros(len(tops), dtype=bool)
             for block in _blocks(rising, values[0].size):
                 before = reached[block]
                 tops[block], reached[block] = self._sweep(
                     tops[block], codes[block], varied, values[codes[block]]
                 )
-                goal[block[reached[block] <= before]] = 0.0  # no way up
-            rising = rising[reached[rising] < goal[rising] - TOLERANCE]
-        return tops[start], summit
+                stuck[block] = reached[block] <= before
+            # A row leaves where its own target is reached, whoever climbs on.
+            Z[np.ix_(climbing, varied)] = tops[start[climbing]][:, varied]
+            climbing &= (reached[start] < asked.target - TOLERANCE) & ~stuck[start]
+            rising = np.unique(start[climbing])
+        return Z, summit
 
     def _typical_values(self, varied: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return a few values of each class's most confident rows, for each column."""
@@ -387,7 +418,8 @@ class Search:
         trials = np.repeat(Z, d * v, axis=0)
         known = np.where(np.isnan(values), Z[:, varied, None], values)
         trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
-        single = self.ask_for(np.repeat(codes, d * v), trials).reshape(n, d, v)
+        single = _or_hopeless(self.ask_for(np.repeat(codes, d * v), trials))
+        single = single.reshape(n, d, v)
         best = np.take_along_axis(known, single.argmax(axis=2)[:, :, None], axis=2)
         rank = np.argsort(
             np.argsort(-single.max(axis=2), axis=1, kind="stable"), axis=1
@@ -397,7 +429,7 @@ class Search:
         trials[:, varied] = np.where(
             joined, best[:, None, :, 0], Z[:, None, varied]
         ).reshape(n * d, d)
-        proba = self.ask_for(np.repeat(codes, d), trials).reshape(n, d)
+        proba = _or_hopeless(self.ask_for(np.repeat(codes, d), trials)).reshape(n, d)
         top = proba.argmax(axis=1)
         return trials.reshape(n, d, -1)[np.arange(n), top], proba.max(axis=1)
 
@@ -513,8 +545,10 @@ class _Walk:
         """Go a part of the way; what has no middle changes at half of it."""
         Q, E, step = self.asked.Q[rows], ends[rows], step[:, None]
         with np.errstate(invalid="ignore"):
-            Z = Q + step * (E - Q)
-        Z = np.where(self.search.integral, np.rint(Z), Z)
+            Z = (1.0 - step) * Q + step * E
+            Z = np.where(self.search.integral, np.rint(Z), Z)
+            # Rounding may not lead out of the way.
+            Z = np.clip(Z, np.minimum(Q, E), np.maximum(Q, E))
         jumps = self.search.coded | np.isnan(Q)
         Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
         return np.where(E == Q, Q, Z)
@@ -547,6 +581,25 @@ class _Walk:
         chosen = some * each + grouped[some].argmax(axis=1)
         self.Z[rows[chosen]], self.after[rows[chosen]] = Z[chosen], proba[chosen]
         return grouped if each > 1 else good
+
+
+def _or_hopeless(proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Put a probability that is none below all others."""
+    return np.where(np.isnan(proba), -1.0, proba)
+
+
+def _limits(name: Any, values: Any) -> tuple[float, float]:
+    """Read the permitted range of a column of numbers."""
+    try:
+        low, high = map(float, values)
+        if not low <= high:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"permitted_range of column {name!r} must be [lowest, highest], got "
+            f"{values!r}."
+        ) from error
+    return low, high
 
 
 def _same(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 
 from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions
-from skcoop._frames import FloatMatrix, TableCodec, stack
+from skcoop._frames import FloatMatrix, TableCodec, stack, with_row_labels
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     Counterfactuals,
@@ -191,7 +191,7 @@ class StockDice(BaseEstimator):
         valid[lost], found[lost], after[lost] = False, Z[lost], before[lost]
         search.warn_if_useless(valid)
         return Counterfactuals(
-            X_cf=_as_rows_of(X, codec.decode(found)),
+            X_cf=with_row_labels(X, codec.decode(found)),
             valid=valid,
             proba_before=before,
             proba_after=after,
@@ -203,11 +203,6 @@ class StockDice(BaseEstimator):
 
 def _same_cells(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
     return (first == second) | (np.isnan(first) & np.isnan(second))
-
-
-def _as_rows_of(X: Any, answers: Any) -> Any:
-    """Give a pandas frame its row labels back."""
-    return answers.set_axis(X.index) if isinstance(X, pd.DataFrame) else answers
 
 
 class _View:

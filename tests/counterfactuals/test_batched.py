@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -509,6 +510,22 @@ def test_times_stay_and_cannot_be_asked_to_vary():
 @pytest.mark.parametrize(
     ("parameters", "asked", "message"),
     [
+        ({"permitted_range": {"x0": [5, 0]}}, {}, "'x0' must be"),
+        ({"permitted_range": {"x0": [0, np.nan]}}, {}, "'x0' must be"),
+        (
+            {"permitted_range": {"x0": ["red"]}, "categorical_features": ["x0"]},
+            {},
+            "'x0' must be a list of its categories",
+        ),
+        (
+            {"permitted_range": {"x0": 5}, "categorical_features": ["x0"]},
+            {},
+            "'x0' must be a list of its categories",
+        ),
+        ({}, {"background": np.zeros((3, 2))}, "4 columns, but background has 2"),
+        ({}, {"background": None}, "background must be a data frame or an array"),
+        ({}, {"background": pd.DataFrame({"a": [1]})}, "both be data frames or both"),
+        ({}, {"background": np.full((3, 4), np.inf)}, "'x0' of background .* infinite"),
         ({"features_to_vary": "size"}, {}, "features_to_vary"),
         ({"features_to_vary": [9]}, {}, "9, which is no column"),
         ({"features_to_vary": [True]}, {}, "1 entries for 4 columns"),
@@ -526,9 +543,9 @@ def test_times_stay_and_cannot_be_asked_to_vary():
 def test_bad_requests_are_named(parameters, asked, message):
     X, y = load_iris(return_X_y=True)
     teacher = TEACHERS["bayes"]().fit(X, y)
-    asked = {"y": y, **asked}
+    asked = {"y": y, "background": X, **asked}
     with pytest.raises(ValueError, match=message):
-        BatchedDice(**parameters).generate(teacher, X, background=X, **asked)
+        BatchedDice(**parameters).generate(teacher, X, **asked)
 
 
 def test_frozen_teacher_with_string_labels_and_one_class_less():
@@ -568,6 +585,210 @@ def test_missing_cells_are_never_near():
     nearest, _ = metric.nearest(np.array([[0.5, 9.9]]), X, k=5)
     # The last row comes after those that are half a column away.
     assert nearest[0].tolist() == [2, 3, 1, 4, 0]
+
+
+class Formula:
+    """A teacher of two classes whose probability of 1 is a formula of the cells."""
+
+    classes_ = np.array([0, 1])
+
+    def __init__(self, formula):
+        self.formula = formula
+
+    def predict_proba(self, X):
+        one = self.formula(X)
+        return np.column_stack([1 - one, one])
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_a_teacher_that_works_in_place_disturbs_nothing():
+    X = np.random.default_rng(0).normal(5, 2, size=(80, 3))
+    y = (X.sum(axis=1) > 15).astype(int)
+    teacher = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    careful = BatchedDice().generate(teacher, X, y, background=X)
+    teacher[0].copy = False
+    before = X.copy()
+    careless = BatchedDice().generate(teacher, X, y, background=X)
+    np.testing.assert_array_equal(careless.X_cf, careful.X_cf)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("container", ["frame", "array"])
+def test_missing_strings_stay_none(container):
+    rng = np.random.default_rng(0)
+    word = np.array([["a", "b", None][k % 3] for k in range(200)], dtype=object)
+    number = rng.normal(size=200)
+    y = (number + (word == "a") > 0.3).astype(int)
+    X = pd.DataFrame({"number": number, "word": pd.Series(word, dtype=object)})
+    names = ["word"]
+    if container == "array":
+        X, names = np.column_stack([number.astype(object), word]), [1]
+    encoder = make_column_transformer((OneHotEncoder(), names), remainder="passthrough")
+    teacher = make_pipeline(encoder, LogisticRegression()).fit(X, y)
+    answer = BatchedDice().generate(teacher, X, y, background=X)
+    assert answer.valid.mean() > 0.9
+    words = pd.DataFrame(answer.X_cf, dtype=None if names == ["word"] else object)
+    words = words.iloc[:, 1]
+    assert words.dtype == object and set(words) == {"a", "b", None}
+
+
+@pytest.mark.parametrize("dtype", [int, float])
+def test_whole_numbers_meet_fractional_limits(dtype):
+    X = np.random.default_rng(0).integers(0, 10, (60, 2)).astype(dtype)
+    queries = X[X.max(axis=1) <= 3][:5]
+    answer = BatchedDice(permitted_range={"x0": [0, 5.6], "x1": [0, 5.6]}).generate(
+        Formula(lambda X: sigmoid(X[:, 0] + X[:, 1] - 12.0)),
+        queries,
+        np.ones(len(queries), int),
+        background=X,
+        alpha=0.01,
+    )
+    assert answer.valid.all()
+    assert answer.X_cf.max() <= 5
+    np.testing.assert_array_equal(answer.X_cf, np.rint(answer.X_cf))
+
+
+def test_rounding_does_not_lead_away_from_the_background():
+    X = np.array([[0, 0.1], [1, 0.2], [2, 0.3]])
+
+    def formula(X):
+        inside = np.where(X[:, 0] >= 2.5, 0.6, 0.9)
+        return np.where(X[:, 0] == 2.7, 0.1, inside)
+
+    answer = BatchedDice().generate(
+        Formula(formula), np.array([[2.7, 0.5]]), [1], background=X, alpha=0.3
+    )
+    assert answer.valid.all() and answer.X_cf[0, 0] <= 2.7
+
+
+def test_answers_of_a_climb_do_not_depend_on_other_rows():
+    differ = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = rng.random((40, 3))
+        teacher = Formula(lambda X: sigmoid(6 * X.sum(axis=1) - 12))
+        together = BatchedDice().generate(
+            teacher, X, np.ones(40, int), background=X[:8], alpha=0.95
+        )
+        differ += (together.X_cf != X).any(axis=1).sum()
+        for row in (0, 7, 20):
+            alone = BatchedDice().generate(
+                teacher, X[[row]], [1], background=X[:8], alpha=0.95
+            )
+            np.testing.assert_allclose(alone.X_cf[0], together.X_cf[row], atol=1e-12)
+    assert differ > 50
+
+
+def test_doubtful_probabilities_of_the_background_are_passed_over():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    nowhere = X[0, 0]
+
+    def formula(X):
+        return np.where(X[:, 0] == nowhere, np.nan, sigmoid(3 * X.sum(axis=1)))
+
+    rows = X[1:60]
+    answer = BatchedDice().generate(
+        Formula(formula), rows, np.ones(59, int), background=X, alpha=0.99
+    )
+    assert answer.valid.all()
+    lost = BatchedDice().generate(Formula(formula), X[:2], [1, 1], background=X)
+    assert lost.valid.tolist() == [False, True]
+
+
+def test_repeated_rows_with_missing_cells_change_nothing():
+    X, y = load_breast_cancer(return_X_y=True)
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random(X.shape) < 0.2, np.nan, X)[:300]
+    y = y[:300]
+    teacher = HistGradientBoostingClassifier(max_iter=30, random_state=0).fit(X, y)
+    once = BatchedDice().generate(teacher, X[:60], y[:60], background=X)
+    often = BatchedDice().generate(
+        teacher, X[:60], y[:60], background=np.tile(X, (6, 1))
+    )
+    np.testing.assert_array_equal(once.X_cf, often.X_cf)
+
+
+def test_rows_that_the_teacher_cannot_tell_apart_are_one():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(np.repeat(rng.normal(size=(40, 3)).round(1), 5, axis=0))
+    X.columns = ["a", "b", "c"]
+    y = (X.sum(axis=1) > 0).astype(int)
+    encoder = make_column_transformer(("passthrough", ["a", "b", "c"]))
+    teacher = make_pipeline(encoder, TEACHERS["tree"]()).fit(X, y)
+    numbered = X.assign(number=np.arange(200.0))
+    plain = BatchedDice().generate(teacher, X, y, background=X)
+    answer = BatchedDice().generate(teacher, numbered, y, background=numbered)
+    pd.testing.assert_frame_equal(answer.X_cf[["a", "b", "c"]], plain.X_cf)
+    assert answer.n_predictions == plain.n_predictions
+
+
+def test_tables_of_other_order_types_and_categories():
+    frame, y = mixed_table()
+    teacher = mixed_teacher(frame, y)
+    straight = BatchedDice().generate(teacher, frame, y, background=frame)
+    turned = BatchedDice().generate(
+        teacher, frame, y, background=frame[frame.columns[::-1]]
+    )
+    pd.testing.assert_frame_equal(turned.X_cf, straight.X_cf)
+    fewer = frame[frame["grade"] != "a"].assign(
+        grade=lambda X: X["grade"].cat.remove_unused_categories()
+    )
+    answer = BatchedDice().generate(teacher, fewer, y[fewer.index], background=frame)
+    assert isinstance(answer.X_cf["grade"].dtype, pd.CategoricalDtype)
+    assert set(answer.X_cf["grade"]) <= {"a", "b", "c"}
+    assert answer.X_cf.index.tolist() == fewer.index.tolist()
+    with pytest.raises(ValueError, match=r"background lacks the columns \['flag'\]"):
+        BatchedDice().generate(teacher, frame, y, background=frame.drop(columns="flag"))
+    ours = pl.DataFrame(frame[["size", "count"]].to_dict("list"))
+    theirs = ours.with_columns(pl.col("count").cast(pl.Int32))
+    with pytest.raises(ValueError, match="'count' is Int64 in X and Int32"):
+        BatchedDice().generate(teacher, ours, y, background=theirs)
+
+
+def test_many_categories_are_compared_as_few_are(monkeypatch):
+    from skcoop import _distances
+
+    rng = np.random.default_rng(0)
+    Z = np.column_stack([rng.integers(0, 80, 300), rng.normal(size=300)]).astype(float)
+    Z[rng.random(300) < 0.1, 0] = np.nan
+    Z[:5, 0] = -1.0  # a code like any other
+    metric = _search.RowMetric(_search.TableCodec(Z), Z, np.array([True, False]))
+    compared = metric.nearest(Z[:100], Z[100:], k=4)
+    monkeypatch.setattr(_distances, "_MOST_LEVELS", 1000)
+    embedded = metric.nearest(Z[:100], Z[100:], k=4)
+    np.testing.assert_array_equal(compared[0], embedded[0])
+    np.testing.assert_allclose(compared[1], embedded[1], atol=1e-9)
+    changes = metric.changes(
+        Z[:100, None].repeat(200, 1).reshape(-1, 2), np.tile(Z[100:], (100, 1))
+    )
+    numbers = np.where(np.isnan(changes), 1.0, changes) ** 2
+    np.testing.assert_allclose(
+        compared[1][:, 0], numbers.sum(axis=1).reshape(100, 200).min(axis=1), atol=1e-8
+    )
+
+
+def test_odd_labels_and_teachers():
+    X, y = load_iris(return_X_y=True)
+    teacher = TEACHERS["bayes"]().fit(X, y)
+    labels = pd.array([0, pd.NA, 2] * 50, dtype="Int64")
+    answer = BatchedDice().generate(teacher, X, labels, background=X)
+    assert not answer.valid[1::3].any()
+
+    class Flat:
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            return np.full(len(X), 0.5)
+
+    with pytest.raises(ValueError, match=r"shape \(149,\) for 149 rows and 2 classes"):
+        BatchedDice().generate(Flat(), X, y, background=X)
+    with pytest.raises(ValueError, match="'x1' of X holds infinite"):
+        endless = X.copy()
+        endless[3, 1] = np.inf
+        BatchedDice().generate(teacher, endless, y, background=X)
 
 
 @st.composite
@@ -633,7 +854,8 @@ def test_promises_hold_on_mixed_tables(table, kind, alpha, n_answers, seed):
     answer = ask(np.arange(len(frame)))
     rows = np.repeat(np.arange(len(frame)), n_answers)
     asked, labels = frame.iloc[rows].reset_index(drop=True), y[rows]
-    found, valid = answer.X_cf, answer.valid
+    assert answer.X_cf.index.tolist() == rows.tolist()
+    found, valid = answer.X_cf.reset_index(drop=True), answer.valid
     # Rows without an answer are as they were; the others differ.
     pd.testing.assert_frame_equal(found[~valid], asked[~valid])
     same = (found == asked) | (found.isna() & asked.isna())
@@ -662,7 +884,8 @@ def test_promises_hold_on_mixed_tables(table, kind, alpha, n_answers, seed):
     shuffled = ask(order)
     places = (order[:, None] * n_answers + np.arange(n_answers)).ravel()
     pd.testing.assert_frame_equal(
-        shuffled.X_cf, found.iloc[places].reset_index(drop=True)
+        shuffled.X_cf.reset_index(drop=True),
+        found.iloc[places].reset_index(drop=True),
     )
     np.testing.assert_array_equal(shuffled.valid, valid[places])
 

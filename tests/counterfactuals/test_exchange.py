@@ -121,6 +121,12 @@ def test_engines_of_others_need_no_target():
     assert repr(answer) == "<Counterfactuals: 2 of 2 valid, 0 predictions, 0 s>"
 
 
+def test_no_rows_are_no_explanations():
+    X = np.zeros((0, 2))
+    answer = Counterfactuals(X, np.zeros(0, bool), np.zeros(0), np.zeros(0), 0, 0.0)
+    assert answer.to_dice_ml(X).cf_examples_list == []
+
+
 def test_refuses_another_table_and_a_name_that_is_taken(answered):
     X, answer = answered
     with pytest.raises(ValueError, match="9 rows"):
