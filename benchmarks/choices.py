@@ -73,7 +73,7 @@ def nothing_replaced():
 VARIANTS = {
     "default": ({}, nothing_replaced),
     "alpha=0.2": ({"alpha": 0.2}, nothing_replaced),
-    "alpha=0.8": ({"alpha": 0.8}, nothing_replaced),
+    "alpha=0.5, as published": ({"alpha": 0.5}, nothing_replaced),
     "one round": ({"n_rounds": 1}, nothing_replaced),
     "no gate (accept=None, one round, as published)": (
         {"accept": None},

@@ -31,8 +31,8 @@ def make_distiller(*estimators: Any, **params: Any) -> CooperativeDistiller:
     >>> from sklearn.naive_bayes import GaussianNB
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from skcoop import make_distiller
-    >>> make_distiller(GaussianNB(), DecisionTreeClassifier(), alpha=0.8)
-    CooperativeDistiller(alpha=0.8,
+    >>> make_distiller(GaussianNB(), DecisionTreeClassifier(), alpha=0.5)
+    CooperativeDistiller(alpha=0.5,
                          estimators=[('gaussiannb', GaussianNB()),
                                      ('decisiontreeclassifier',
                                       DecisionTreeClassifier())])
