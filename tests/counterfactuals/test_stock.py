@@ -1073,6 +1073,26 @@ def test_fault_a_missing_category_becomes_a_word(table):
 
 
 @dice_ml_itself
+def test_fault_threads_that_share_an_explainer_mix_up_their_questions(table):
+    asked_in_between = []
+
+    def interrupted(X):
+        if len(X) > 1 and not asked_in_between:  # in the middle of the search
+            asked_in_between.append(True)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(
+                    answers_of, asked, table[1:2], total_CFs=1, desired_range=[0, 0.2]
+                ).result()
+        return first_column(X)
+
+    asked = explainer(table, interrupted)
+    query = table[:1].assign(a=0.5)
+    found = answers_of(asked, query, total_CFs=5, desired_range=[0.8, 1], random_seed=0)
+    assert asked_in_between
+    assert (found["a"] <= 0.2).any()  # the answer to the other question
+
+
+@dice_ml_itself
 def test_fault_noise_and_an_error_for_no_answer(table, capfd):
     asked = explainer(table, first_column)
     with pytest.raises(UserConfigValidationException, match="No counterfactuals found"):
