@@ -212,9 +212,9 @@ def unchecked():
 @contextmanager
 def all_columns():
     """Let the engine come back along the straight line only."""
-    from skcoop.counterfactuals import _search
+    from skcoop.counterfactuals import _walk
 
-    with mock.patch.object(_search._Walk, "keep_few_columns", lambda walk: None):
+    with mock.patch.object(_walk.Walk, "keep_few_columns", lambda walk: None):
         yield
 
 

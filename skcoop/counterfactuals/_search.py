@@ -1,10 +1,10 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""The search behind BatchedDice: out to a confident row, and back as far as it goes."""
+"""The search behind BatchedDice: which confident row to go to, or where to climb."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -18,59 +18,15 @@ from skcoop._frames import FloatMatrix, TableCodec, stack
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
+from skcoop.counterfactuals._walk import Asked, Walk, blocks, same
 
 # Rows of the background that may serve as an end point: distances to them are cheap,
 # scoring them is one prediction each.
 _MOST_DONORS = 5000
 # End points tried for a row before it is left to the climb.
 _ENDS_TRIED = 3
-# The way between a row and its end is cut into 4 steps, and the step that reaches the
-# target into 4 again: an answer is within 1/16 of the nearest on its way.
-_STEPS, _SECTIONS = 4, 2
 # Values of a column that the climb tries, and how often it goes over the columns.
 _VALUES_TRIED, _SWEEPS = 5, 4
-# Candidates put to the teacher at once: bounds memory, changes no answer.
-_MOST_CANDIDATES = 30_000
-
-
-@dataclass
-class Asked:
-    """A block of rows, and what is asked of each.
-
-    Attributes
-    ----------
-    Q : ndarray of shape (n_rows, n_features)
-        The rows as floats.
-    codes : ndarray of int, shape (n_rows,)
-        Positions of their labels among the teacher's classes.
-    known : ndarray of bool, shape (n_rows,)
-        Whether the teacher knows the label at all.
-    before, target : ndarray of shape (n_rows,)
-        The probability of the label, and what an answer must reach.
-    certain : ndarray of bool, shape (n_rows,)
-        Whether there is no stricter target.
-    alpha : float
-        How far to go towards certainty.
-    """
-
-    Q: FloatMatrix
-    codes: NDArray[np.intp]
-    known: NDArray[np.bool_]
-    before: NDArray[np.float64]
-    target: NDArray[np.float64]
-    certain: NDArray[np.bool_]
-    alpha: float
-
-    def __getitem__(self, rows: NDArray[np.intp] | slice) -> Asked:
-        return Asked(
-            self.Q[rows],
-            self.codes[rows],
-            self.known[rows],
-            self.before[rows],
-            self.target[rows],
-            self.certain[rows],
-            self.alpha,
-        )
 
 
 @dataclass
@@ -334,7 +290,7 @@ class Search:
         """Come back from an end for each row and keep what is nearer than before."""
         if not len(rows):
             return
-        walk = _Walk(self, asked[rows], ends)
+        walk = Walk(self, asked[rows], ends)
         if others:
             walk.avoid_columns(others, rows)
         walk.keep_few_columns()
@@ -342,12 +298,12 @@ class Search:
         rows, led_to = rows[walk.rows], led_to[walk.rows]
         Z = self.codec.as_handed_out(walk.Z)
         Q = asked.Q[rows]
-        moved = ~_same(Z, Q).all(axis=1)
+        moved = ~same(Z, Q).all(axis=1)
         copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
         found.copied[rows[moved & copied]] = True
         better = moved & ~copied
         for other in others:
-            better &= ~(other.valid[rows] & _same(Z, other.Z[rows]).all(axis=1))
+            better &= ~(other.valid[rows] & same(Z, other.Z[rows]).all(axis=1))
         way = self.metric.gower(Q, Z)
         better &= ~found.valid[rows] | (way < self.metric.gower(Q, found.Z[rows]))
         kept = rows[better]
@@ -381,7 +337,7 @@ class Search:
         rising, climbing = np.arange(len(tops)), np.ones(len(Z), dtype=bool)
         for _ in range(_SWEEPS):
             stuck = np.zeros(len(tops), dtype=bool)
-            for block in _blocks(rising, values[0].size):
+            for block in blocks(rising, values[0].size):
                 before = reached[block]
                 tops[block], reached[block] = self._sweep(
                     tops[block], codes[block], varied, values[codes[block]]
@@ -434,155 +390,6 @@ class Search:
         return trials.reshape(n, d, -1)[np.arange(n), top], proba.max(axis=1)
 
 
-class _Walk:
-    """The way back from end points that reach the target, for some rows at once.
-
-    Attributes
-    ----------
-    rows : ndarray of int
-        The rows whose end reaches the target; the others are left out.
-    Z : ndarray of shape (n_rows, n_features)
-        Where each of them is; always valid.
-    after : ndarray of shape (n_rows,)
-        The probability of the label there.
-    """
-
-    def __init__(self, search: Search, asked: Asked, ends: FloatMatrix):
-        self.search = search
-        proba = search.ask_for(asked.codes, ends)
-        good = proba >= asked.target - TOLERANCE
-        self.rows = np.flatnonzero(good & ~_same(ends, asked.Q).all(axis=1))
-        self.asked = asked[self.rows]
-        self.Z, self.after = ends[self.rows], proba[self.rows]
-
-    def avoid_columns(self, others: Sequence[Found], rows: NDArray[np.intp]) -> None:
-        """Give back what other answers changed, if the rest reaches the target."""
-        rows = rows[self.rows]
-        changed = np.any(
-            [~_same(other.Z[rows], self.asked.Q) for other in others], axis=0
-        )
-        self._try(np.arange(len(rows)), np.where(changed, self.asked.Q, self.Z))
-
-    def keep_few_columns(self) -> None:
-        """Give as many columns as possible their own values back.
-
-        First, in the order that a guess at their worth suggests; then each of those
-        that are still changed is reverted alone, to see what it is worth indeed. A
-        certain row has no stricter target, so nothing to tell columns apart by: it
-        stays on its line.
-        """
-        if self.search.guess is None:
-            return
-        uncertain = np.flatnonzero(~self.asked.certain)
-        for rows in _blocks(uncertain, int(self.search.varies.sum())):
-            Q, Z, codes = self.asked.Q[rows], self.Z[rows], self.asked.codes[rows]
-            self._revert(rows, self.search.guess.effects(Q, Z, codes))
-            self._revert(rows, self._losses(rows))
-
-    def _losses(self, rows: NDArray[np.intp]) -> FloatMatrix:
-        """Return what reverting each changed column alone loses of the probability."""
-        Q, Z = self.asked.Q[rows], self.Z[rows]
-        at, column = np.nonzero(self.search.metric.changes(Q, Z))
-        trials = Z[at]
-        trials[np.arange(len(at)), column] = Q[at, column]
-        losses = np.zeros(Q.shape)
-        proba = self.search.ask_for(self.asked.codes[rows[at]], trials)
-        losses[at, column] = np.maximum(self.after[rows[at]] - proba, 0.0)
-        return losses
-
-    def _revert(self, rows: NDArray[np.intp], losses: FloatMatrix) -> None:
-        """Revert as many columns as the target allows, the most worthless first.
-
-        Worth is what a column adds for the way that it went.
-        """
-        Q, Z = self.asked.Q[rows], self.Z[rows]
-        changes = self.search.metric.changes(Q, Z)
-        worth = np.full(changes.shape, np.inf)
-        np.divide(losses, changes, out=worth, where=changes > 0)
-        rank = np.argsort(np.argsort(worth, axis=1, kind="stable"), axis=1)
-        low, high = np.zeros(len(rows), dtype=np.intp), (changes > 0).sum(axis=1)
-        while (low < high).any():
-            some = np.flatnonzero(low < high)
-            middle = (low[some] + high[some] + 1) // 2
-            trial = np.where(rank[some] < middle[:, None], Q[some], Z[some])
-            good = self._try(rows[some], trial)
-            low[some] = np.where(good, middle, low[some])
-            high[some] = np.where(good, high[some], middle - 1)
-
-    def come_back(self) -> None:
-        """Search the way between each row and its end for the nearest valid step.
-
-        Several steps are tried at once: asking a model often costs more than asking it
-        about a few more rows.
-        """
-        asked, ends = self.asked, self.Z.copy()
-        # A certain row has no stricter target: a step of alpha is what it is for.
-        near = np.where(asked.certain, asked.alpha, 0.0)
-        # Where only categories changed, there is nothing between.
-        steady = asked.Q == ends
-        steady |= self.search.coded | np.isnan(asked.Q)
-        far = np.where(steady.all(axis=1), near, 1.0)
-        some = np.flatnonzero(asked.certain & (near < far))
-        if len(some):
-            good = self._try(some, self._between(some, ends, near[some]))
-            far[some[good]] = near[some[good]]
-        for _ in range(_SECTIONS):
-            for rows in _blocks(np.flatnonzero(near < far), _STEPS - 1):
-                width = (far[rows] - near[rows]) / _STEPS
-                steps = near[rows, None] + width[:, None] * np.arange(1, _STEPS)
-                each = np.repeat(rows, _STEPS - 1)
-                Z = self._between(each, ends, steps.ravel())
-                good = self._try(each, Z, _STEPS - 1)
-                found = np.where(good.any(axis=1), good.argmax(axis=1) + 1, _STEPS)
-                near[rows], far[rows] = (
-                    near[rows] + width * (found - 1),
-                    near[rows] + width * found,
-                )
-
-    def _between(
-        self, rows: NDArray[np.intp], ends: FloatMatrix, step: NDArray[np.float64]
-    ) -> FloatMatrix:
-        """Go a part of the way; what has no middle changes at half of it."""
-        Q, E, step = self.asked.Q[rows], ends[rows], step[:, None]
-        with np.errstate(invalid="ignore"):
-            Z = (1.0 - step) * Q + step * E
-            Z = np.where(self.search.integral, np.rint(Z), Z)
-            # Rounding may not lead out of the way.
-            Z = np.clip(Z, np.minimum(Q, E), np.maximum(Q, E))
-        jumps = self.search.coded | np.isnan(Q)
-        Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
-        return np.where(E == Q, Q, Z)
-
-    def _try(
-        self, rows: NDArray[np.intp], Z: FloatMatrix, each: int = 1
-    ) -> NDArray[np.bool_]:
-        """Ask about candidates and move to those that reach their target.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_candidates,)
-            The row that each candidate is for.
-        Z : ndarray of shape (n_candidates, n_features)
-            The candidates, as they would be handed out. One that is the row itself is
-            no answer.
-        each : int, default=1
-            Candidates of one row, next to each other; the first good one counts.
-
-        Returns
-        -------
-        good : ndarray of bool, shape (n_candidates,) or (n_rows, each)
-            Which candidates reach the target.
-        """
-        proba = self.search.ask_for(self.asked.codes[rows], Z)
-        good = proba >= self.asked.target[rows] - TOLERANCE
-        good &= ~_same(Z, self.asked.Q[rows]).all(axis=1)
-        grouped = good.reshape(-1, each)
-        some = np.flatnonzero(grouped.any(axis=1))
-        chosen = some * each + grouped[some].argmax(axis=1)
-        self.Z[rows[chosen]], self.after[rows[chosen]] = Z[chosen], proba[chosen]
-        return grouped if each > 1 else good
-
-
 def _or_hopeless(proba: NDArray[np.float64]) -> NDArray[np.float64]:
     """Put a probability that is none below all others."""
     return np.where(np.isnan(proba), -1.0, proba)
@@ -600,15 +407,3 @@ def _limits(name: Any, values: Any) -> tuple[float, float]:
             f"{values!r}."
         ) from error
     return low, high
-
-
-def _same(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
-    """Compare cells; missing ones are the same."""
-    return (first == second) | ((first != first) & (second != second))
-
-
-def _blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:
-    """Cut rows into blocks with a bounded number of candidates."""
-    step = max(1, _MOST_CANDIDATES // max(1, each))
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step]

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop.counterfactuals import BatchedDice, CounterfactualEngine, _search
+from skcoop.counterfactuals import BatchedDice, CounterfactualEngine, _search, _walk
 from skcoop.counterfactuals import _batched as batched
 
 TEACHERS = {
@@ -431,7 +431,7 @@ def test_results_do_not_depend_on_the_size_of_blocks(monkeypatch):
         whole = BatchedDice().generate(teacher, rows, classes, background=rows)
         for block, candidates in ((1, 1), (7, 50), (1000, 100)):
             monkeypatch.setattr(batched, "_BLOCK", block)
-            monkeypatch.setattr(_search, "_MOST_CANDIDATES", candidates)
+            monkeypatch.setattr(_walk, "_MOST_CANDIDATES", candidates)
             parts = BatchedDice().generate(teacher, rows, classes, background=rows)
             pd.testing.assert_frame_equal(
                 pd.DataFrame(parts.X_cf), pd.DataFrame(whole.X_cf)
