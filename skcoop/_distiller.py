@@ -98,6 +98,8 @@ class CooperativeDistiller(MemberEnsemble):
         How far towards certainty a lesson goes, in (0, 1]. For a row to whose class
         the teacher gives probability p, a lesson has at least ``p + alpha (1 - p)``.
         The paper has 0.5; lessons that go further taught better on the tables measured.
+        Lower it if teachers are rarely sure, so that in `history_` much fewer answers
+        are `found` than `asked`.
 
     n_rounds : int, default=3
         Most rounds of teaching; improved members teach the next one. Ends early when

@@ -487,7 +487,9 @@ def test_member_that_raises_from_the_second_round_on():
         ("broken", Counting("broken", when=fails_late, max_depth=2)),
         ("guest", FrozenEstimator(GaussianNB().fit(*rows(500, seed=7)))),
     ]
-    model = fit_with_warning(distiller(group, counterfactuals=Asking()), X, y)
+    # With this alpha, the first round is a success.
+    taught = distiller(group, counterfactuals=Asking(), alpha=0.5)
+    model = fit_with_warning(taught, X, y)
     history = model.history_.set_index("round")
     assert "Trouble: out of memory" in "".join(history["failure"])
     # The last fit of the improved member failed as well: nothing is kept.

@@ -45,7 +45,9 @@ silos = np.where(np.arange(N) % 2, "first", "second")
 
 
 def distiller(*estimators, **params):
+    # On these few rows nobody is sure enough for the default alpha.
     defaults = {"n_rounds": 1, "cv": 3, "random_state": 0, "combine": "soft"}
+    defaults["alpha"] = 0.5
     return CooperativeDistiller(list(estimators), **{**defaults, **params})
 
 
