@@ -32,7 +32,8 @@ class BatchedDice(BaseEstimator):
     straight line. Where no background row reaches the target, the search climbs from
     the one that comes closest. What it returns is valid by construction, lies within
     the values of the background, and is never a copy of one of its rows. All rows are
-    put to the teacher together, a few dozen predictions for each.
+    put to the teacher together, about 30 predictions for each; a climb takes hundreds,
+    but rows from which it starts alike share it.
 
     A row of which the teacher is already certain (a probability of 1, as trees and
     forests often give) has no stricter target. Its virtual instance lies `alpha` of
