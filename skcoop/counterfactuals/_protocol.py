@@ -72,7 +72,7 @@ class Counterfactuals:
         Returns
         -------
         dice_ml.counterfactual_explanations.CounterfactualExplanations
-            With ``visualize_as_dataframe``, ``visualize_as_list`` and ``to_json``. The
+            With ``visualize_as_dataframe`` (which needs IPython) and ``to_json``. The
             teacher appears as a regressor whose output is that probability. Times are
             written as strings.
 
