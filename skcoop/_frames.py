@@ -23,6 +23,11 @@ _LARGEST_EXACT_INTEGER = 2**53
 FloatMatrix = NDArray[np.float64]
 
 
+def same_cells(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
+    """Compare encoded rows cell by cell; missing cells are the same."""
+    return (first == second) | (np.isnan(first) & np.isnan(second))
+
+
 def is_frame(X: Any) -> bool:
     """Tell whether `X` is a data frame (pandas, polars, pyarrow)."""
     return nw.dependencies.is_into_dataframe(X)

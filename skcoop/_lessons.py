@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._completion import complete
-from skcoop._frames import FloatMatrix
+from skcoop._frames import FloatMatrix, same_cells
 from skcoop._members import Member
 from skcoop._task import Task, content_keys
 from skcoop._teaching import Answers, Question, background_of
@@ -141,7 +141,6 @@ def _gather(
             continue
         mine = answer.kept & (teacher_of[answer.rows] == teacher)
         rows, Z = answer.rows[mine], answer.Z[mine]
-        same = (task.Z[rows] == Z) | (np.isnan(Z) & np.isnan(task.Z[rows]))
         gathered += Lessons(
             Z,
             rows,
@@ -151,7 +150,7 @@ def _gather(
             answer.before[mine],
             answer.after[mine],
             task.metric.gower(task.Z[rows], Z),
-            ~same,
+            ~same_cells(task.Z[rows], Z),
         )
     return gathered
 

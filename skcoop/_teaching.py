@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcoop._frames import FloatMatrix, stack, take
+from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._task import Task, mixed
 from skcoop.counterfactuals._protocol import (
@@ -274,7 +274,7 @@ def _within(
     task: Task, before: FloatMatrix, after: FloatMatrix, background: FloatMatrix
 ) -> NDArray[np.bool_]:
     """Tell whether something changed, and only to what the background allows."""
-    unchanged = (before == after) | (np.isnan(before) & np.isnan(after))
+    unchanged = same_cells(before, after)
     with np.errstate(invalid="ignore"):
         # A row from outside the background's range may be on its way into it.
         low = np.fmin(np.fmin.reduce(background, axis=0), before)
@@ -283,4 +283,5 @@ def _within(
     for j in np.flatnonzero(task.codec.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])
     inside &= task.codec.varies
-    return (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)
+    good = (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)
+    return np.asarray(good)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -164,14 +165,8 @@ class BatchedDice(BaseEstimator):
         seed = 0
         if random_state is not None:
             seed = check_random_state(random_state).randint(2**31)
-        X, background = _checked(X, background)
-        labels = np.array(y, dtype=object)
-        labels[pd.isna(labels)] = None
-        if labels.shape != (X.shape[0],):
-            raise ValueError(
-                f"y must hold one class for each of the {X.shape[0]} rows of X, got "
-                f"an array of shape {labels.shape}."
-            )
+        X, background = _checked_tables(X, background)
+        labels = _checked_labels(y, X.shape[0])
         search = Search(
             teacher,
             background,
@@ -211,7 +206,19 @@ class BatchedDice(BaseEstimator):
         )
 
 
-def _checked(X: Any, background: Any) -> tuple[Any, Any]:
+def _checked_labels(y: Any, n_rows: int) -> NDArray[Any]:
+    """Return the labels as objects; a missing one is a class that nobody knows."""
+    labels = np.array(y, dtype=object)
+    labels[pd.isna(labels)] = None
+    if labels.shape != (n_rows,):
+        raise ValueError(
+            f"y must hold one class for each of the {n_rows} rows of X, got an array "
+            f"of shape {labels.shape}."
+        )
+    return labels
+
+
+def _checked_tables(X: Any, background: Any) -> tuple[Any, Any]:
     """Make sure that two tables fit together; bring their columns into one order."""
     if is_frame(X) != is_frame(background):
         raise ValueError(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
-from skcoop._frames import FloatMatrix, TableCodec, stack
+from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
-from skcoop.counterfactuals._walk import Asked, Walk, blocks, same
+from skcoop.counterfactuals._walk import Asked, Walk, blocks
 
 # Rows of the background that may serve as an end point: distances to them are cheap,
 # scoring them is one prediction each.
@@ -92,10 +93,12 @@ class Search:
         # One row for each class, as they are looked up by class.
         scored = np.where(np.isnan(self.donors), rows, self.donors)
         self.proba_of = _or_hopeless(np.ascontiguousarray(self.ask(scored).T))
-        varied = np.flatnonzero(self.varies)
+        self.varied = np.flatnonzero(self.varies)
         self.guess = None
-        if len(self.donors) and len(varied):
-            self.guess = LogOddsModel(self.metric, self.donors, self.proba_of, varied)
+        if len(self.donors) and len(self.varied):
+            self.guess = LogOddsModel(
+                self.metric, self.donors, self.proba_of, self.varied
+            )
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
 
@@ -243,7 +246,7 @@ class Search:
             Z = self._towards(asked.Q[rows], self.donors[donor[rows]])
             self._walk(asked, found, rows, Z, self.places[donor[rows]], others)
         rows = np.flatnonzero(~found.valid & asked.known)
-        if len(rows) and len(self.donors) and self.varies.any():
+        if len(rows) and len(self.donors) and len(self.varied):
             Z, summit = self._climb(asked[rows])
             self._walk(asked, found, rows, Z, self.places[summit], others)
         return found
@@ -298,12 +301,12 @@ class Search:
         rows, led_to = rows[walk.rows], led_to[walk.rows]
         Z = self.codec.as_handed_out(walk.Z)
         Q = asked.Q[rows]
-        moved = ~same(Z, Q).all(axis=1)
+        moved = ~same_cells(Z, Q).all(axis=1)
         copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
         found.copied[rows[moved & copied]] = True
         better = moved & ~copied
         for other in others:
-            better &= ~(other.valid[rows] & same(Z, other.Z[rows]).all(axis=1))
+            better &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
         way = self.metric.gower(Q, Z)
         better &= ~found.valid[rows] | (way < self.metric.gower(Q, found.Z[rows]))
         kept = rows[better]
@@ -332,15 +335,14 @@ class Search:
         _, first, start = np.unique(keys, return_index=True, return_inverse=True)
         codes, tops = asked.codes[first], Z[first]
         reached = np.full(len(tops), -1.0)
-        varied = np.flatnonzero(self.varies)
-        values = self._typical_values(varied)
+        varied, values = self.varied, self._typical_values
         rising, climbing = np.arange(len(tops)), np.ones(len(Z), dtype=bool)
         for _ in range(_SWEEPS):
             stuck = np.zeros(len(tops), dtype=bool)
             for block in blocks(rising, values[0].size):
                 before = reached[block]
                 tops[block], reached[block] = self._sweep(
-                    tops[block], codes[block], varied, values[codes[block]]
+                    tops[block], codes[block], values[codes[block]]
                 )
                 stuck[block] = reached[block] <= before
             # A row leaves where its own target is reached, whoever climbs on.
@@ -349,13 +351,14 @@ class Search:
             rising = np.unique(start[climbing])
         return Z, summit
 
-    def _typical_values(self, varied: NDArray[np.intp]) -> NDArray[np.float64]:
+    @cached_property
+    def _typical_values(self) -> NDArray[np.float64]:
         """Return a few values of each class's most confident rows, for each column."""
         places = np.linspace(0, 1, _VALUES_TRIED)
-        values = np.full((len(self.proba_of), len(varied), _VALUES_TRIED), np.nan)
+        values = np.full((len(self.proba_of), len(self.varied), _VALUES_TRIED), np.nan)
         for code, proba in enumerate(self.proba_of):
             confident = self.donors[proba >= np.median(proba)]
-            for position, j in enumerate(varied):
+            for position, j in enumerate(self.varied):
                 known = np.unique(confident[~np.isnan(confident[:, j]), j])
                 if len(known):
                     at = np.rint(places * (len(known) - 1)).astype(np.intp)
@@ -366,11 +369,10 @@ class Search:
         self,
         Z: FloatMatrix,
         codes: NDArray[np.intp],
-        varied: NDArray[np.intp],
         values: NDArray[np.float64],
     ) -> tuple[FloatMatrix, NDArray[np.float64]]:
         """Go over the columns once for some rows; return where it led."""
-        n, d, v = values.shape
+        varied, (n, d, v) = self.varied, values.shape
         trials = np.repeat(Z, d * v, axis=0)
         known = np.where(np.isnan(values), Z[:, varied, None], values)
         trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()

@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 
 from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions
-from skcoop._frames import FloatMatrix, TableCodec, stack, with_row_labels
+from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack, with_row_labels
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     Counterfactuals,
@@ -184,7 +184,7 @@ class StockDice(BaseEstimator):
             found[row] = search.answer(int(seeds[row]))
         # As the container holds them: rounding may have taken a change back.
         found = np.array(codec.encode(codec.decode(found)))
-        valid = np.array(~_same_cells(found, Z).all(axis=1))
+        valid = np.array(~same_cells(found, Z).all(axis=1))
         after = before.copy()
         after[valid] = oracle.proba(found[valid], labels[valid])
         lost = valid & (after < target - TOLERANCE)
@@ -199,10 +199,6 @@ class StockDice(BaseEstimator):
             seconds=perf_counter() - started,
             target=target,
         )
-
-
-def _same_cells(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
-    return (first == second) | (np.isnan(first) & np.isnan(second))
 
 
 class _View:

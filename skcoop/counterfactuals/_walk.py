@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._frames import FloatMatrix
+from skcoop._frames import FloatMatrix, same_cells
 from skcoop.counterfactuals._protocol import TOLERANCE
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Walk:
         self.search = search
         proba = search.ask_for(asked.codes, ends)
         good = proba >= asked.target - TOLERANCE
-        self.rows = np.flatnonzero(good & ~same(ends, asked.Q).all(axis=1))
+        self.rows = np.flatnonzero(good & ~same_cells(ends, asked.Q).all(axis=1))
         self.asked = asked[self.rows]
         self.Z, self.after = ends[self.rows], proba[self.rows]
 
@@ -89,7 +89,7 @@ class Walk:
         """Give back what other answers changed, if the rest reaches the target."""
         rows = rows[self.rows]
         changed = np.any(
-            [~same(other.Z[rows], self.asked.Q) for other in others], axis=0
+            [~same_cells(other.Z[rows], self.asked.Q) for other in others], axis=0
         )
         self._try(np.arange(len(rows)), np.where(changed, self.asked.Q, self.Z))
 
@@ -104,7 +104,7 @@ class Walk:
         if self.search.guess is None:
             return
         uncertain = np.flatnonzero(~self.asked.certain)
-        for rows in blocks(uncertain, int(self.search.varies.sum())):
+        for rows in blocks(uncertain, len(self.search.varied)):
             Q, Z, codes = self.asked.Q[rows], self.Z[rows], self.asked.codes[rows]
             self._revert(rows, self.search.guess.effects(Q, Z, codes))
             self._revert(rows, self._losses(rows))
@@ -205,17 +205,12 @@ class Walk:
         """
         proba = self.search.ask_for(self.asked.codes[rows], Z)
         good = proba >= self.asked.target[rows] - TOLERANCE
-        good &= ~same(Z, self.asked.Q[rows]).all(axis=1)
+        good &= ~same_cells(Z, self.asked.Q[rows]).all(axis=1)
         grouped = good.reshape(-1, each)
         some = np.flatnonzero(grouped.any(axis=1))
         chosen = some * each + grouped[some].argmax(axis=1)
         self.Z[rows[chosen]], self.after[rows[chosen]] = Z[chosen], proba[chosen]
         return grouped if each > 1 else good
-
-
-def same(first: FloatMatrix, second: FloatMatrix) -> NDArray[np.bool_]:
-    """Compare cells; missing ones are the same."""
-    return (first == second) | ((first != first) & (second != second))
 
 
 def blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:
