@@ -240,11 +240,15 @@ class Search:
             np.full(n, -1, dtype=np.intp),
             np.zeros(n, dtype=bool),
         )
-        for number, donor in enumerate(ends.T):
-            wanted = ~found.valid | (self.jumps and number == 1 and not others)
-            rows = np.flatnonzero(wanted & asked.known & (donor >= 0))
-            Z = self._towards(asked.Q[rows], self.donors[donor[rows]])
-            self._walk(asked, found, rows, Z, self.places[donor[rows]], others)
+        # Where another end is the way to come nearer, two are tried at once.
+        first = 2 if self.jumps and not others else 1
+        for tried in (ends[:, :first], *ends[:, first:, None].transpose(1, 0, 2)):
+            rows, rank = np.nonzero(
+                (~found.valid & asked.known)[:, None] & (tried >= 0)
+            )
+            donors = tried[rows, rank]
+            Z = self._towards(asked.Q[rows], self.donors[donors])
+            self._walk(asked, found, rows, Z, self.places[donors], others)
         rows = np.flatnonzero(~found.valid & asked.known)
         if len(rows) and len(self.donors) and len(self.varied):
             Z, summit = self._climb(asked[rows])
@@ -290,7 +294,7 @@ class Search:
         led_to: NDArray[np.intp],
         others: Sequence[Found],
     ) -> None:
-        """Come back from an end for each row and keep what is nearer than before."""
+        """Come back from the ends, one or more for a row, and keep what is nearest."""
         if not len(rows):
             return
         walk = Walk(self, asked[rows], ends)
@@ -304,14 +308,16 @@ class Search:
         moved = ~same_cells(Z, Q).all(axis=1)
         copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
         found.copied[rows[moved & copied]] = True
-        better = moved & ~copied
+        good = moved & ~copied
         for other in others:
-            better &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
-        way = self.metric.gower(Q, Z)
-        better &= ~found.valid[rows] | (way < self.metric.gower(Q, found.Z[rows]))
-        kept = rows[better]
-        found.Z[kept], found.after[kept] = Z[better], walk.after[better]
-        found.led_to[kept], found.valid[kept] = led_to[better], True
+            good &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
+        # The nearest answer to a row counts, the first of equals.
+        order = np.lexsort((self.metric.gower(Q, Z), rows))
+        order = order[good[order]]
+        kept, first = np.unique(rows[order], return_index=True)
+        best = order[first]
+        found.Z[kept], found.after[kept] = Z[best], walk.after[best]
+        found.led_to[kept], found.valid[kept] = led_to[best], True
 
     def _climb(self, asked: Asked) -> tuple[FloatMatrix, NDArray[np.intp]]:
         """Raise what no background row could reach.

@@ -17,8 +17,9 @@ from skcoop.counterfactuals._protocol import TOLERANCE
 if TYPE_CHECKING:
     from skcoop.counterfactuals._search import Found, Search
 
-# The way between a row and its end is cut into 4 steps, and the step that reaches the
-# target into 4 again: an answer is within 1/16 of the nearest on its way.
+# Searches cut what is left into 4 steps and ask about all cuts at once: asking a model
+# often costs more than asking it about a few more rows. The way between a row and its
+# end is cut twice: an answer is within 1/16 of the nearest on its way.
 _STEPS, _SECTIONS = 4, 2
 # Candidates put to the teacher at once: bounds memory, changes no answer.
 _MOST_CANDIDATES = 30_000
@@ -133,18 +134,24 @@ class Walk:
         low, high = np.zeros(len(rows), dtype=np.intp), (changes > 0).sum(axis=1)
         while (low < high).any():
             some = np.flatnonzero(low < high)
-            middle = (low[some] + high[some] + 1) // 2
-            trial = np.where(rank[some] < middle[:, None], Q[some], Z[some])
-            good = self._try(rows[some], trial)
-            low[some] = np.where(good, middle, low[some])
-            high[some] = np.where(good, high[some], middle - 1)
+            way = (high[some] - low[some])[:, None]
+            # The largest number that is tried first: it counts if it is good.
+            cuts = low[some, None] + -(-way * np.arange(_STEPS - 1, 0, -1) // _STEPS)
+            each = np.repeat(some, _STEPS - 1)
+            back = rank[each] < cuts.reshape(-1, 1)
+            good = self._try(
+                rows[each], np.where(back, Q[each], Z[each]), _STEPS - 1
+            )
+            place = good.argmax(axis=1)
+            fits = good.any(axis=1)
+            larger = np.column_stack([high[some] + 1, cuts])
+            low[some] = np.where(fits, cuts[np.arange(len(some)), place], low[some])
+            high[some] = np.take_along_axis(
+                larger, np.where(fits, place, _STEPS - 1)[:, None], axis=1
+            )[:, 0] - 1
 
     def come_back(self) -> None:
-        """Search the way between each row and its end for the nearest valid step.
-
-        Several steps are tried at once: asking a model often costs more than asking it
-        about a few more rows.
-        """
+        """Search the way between each row and its end for the nearest valid step."""
         asked, ends = self.asked, self.Z.copy()
         # A certain row has no stricter target: a step of alpha is what it is for.
         near = np.where(asked.certain, asked.alpha, 0.0)
