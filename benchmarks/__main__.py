@@ -8,25 +8,28 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.formatting import PAGES
+
 BENCHMARKS = {
-    "hospitals": "four hospitals as silos, four algorithms (UCI Heart Disease)",
+    "paper": "the paper's experiments on public data, baselines and ablations",
     "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
     "lessons": "which virtual instances teach best",
-    "choices": "what each choice in the method is worth, on the four hospitals",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]
 
 
-def heading(name, options):
+def heading(page, options):
     """Say what was run, on what, with which versions."""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    command = ["python -m benchmarks", options.name]
+    command += [page.removeprefix("paper_")] if page != options.name else []
+    command += ["--quick"] if options.quick else []
     return "\n".join(
         [
-            f"# {name}: {BENCHMARKS[name]}",
+            f"# {page.replace('_', ' ')}: {BENCHMARKS[options.name]}",
             "",
-            f"`python -m benchmarks {name} --seeds {options.seeds}`, {date.today()}",
+            f"`{' '.join(command)} --seeds {options.seeds}`, {date.today()}",
             "",
             f"Python {platform.python_version()}, {versions}; "
             f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}; "
@@ -39,6 +42,12 @@ def heading(name, options):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=sorted(BENCHMARKS))
+    parser.add_argument(
+        "experiments", nargs="*", help="of the benchmark paper (default: all)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small version of paper or tables"
+    )
     parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(
         "--data-home",
@@ -51,17 +60,23 @@ def main():
         "--jobs", type=int, default=1, help="processes, where no times are measured"
     )
     parser.add_argument(
-        "--save", action="store_true", help="write the output to benchmarks/results"
+        "--save",
+        action="store_true",
+        help="write pages and pictures to docs/benchmarks",
     )
     options = parser.parse_args()
     module = importlib.import_module(f"benchmarks.{options.name}")
     if options.seeds is None:
-        options.seeds = getattr(module, "SEEDS", 10)
-    text = heading(options.name, options) + "\n" + module.run(options) + "\n"
-    print(text)
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{options.name}.md").write_text(text)
+        options.seeds = 2 if options.quick else getattr(module, "SEEDS", 10)
+    pages = module.run(options)
+    if isinstance(pages, str):
+        pages = {options.name: pages}
+    for name, page in pages.items():
+        text = heading(name, options) + "\n" + page.strip() + "\n"
+        print(text)
+        if options.save:
+            PAGES.mkdir(parents=True, exist_ok=True)
+            (PAGES / f"{name}.md").write_text(text)
 
 
 if __name__ == "__main__":

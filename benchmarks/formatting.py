@@ -1,6 +1,10 @@
 """Tables as the README has them."""
 
+from pathlib import Path
+
 import numpy as np
+
+PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 
 
 def mean_and_error(values):

