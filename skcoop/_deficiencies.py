@@ -7,27 +7,54 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._task import Task
+
 
 def qualified_teachers(
-    right: NDArray[np.bool_],
+    task: Task,
+    answers: NDArray[np.intp],
     students: NDArray[np.bool_],
     teachers: NDArray[np.bool_],
+    changed: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Find R(i->j), the rows that member j gets wrong and member i gets right.
 
+    A teacher that is right about a row by luck teaches noise. So it must deserve the
+    student's trust: where it contradicts the student with this answer, about rows of
+    this silo, it is right more often than the student. And two members that have not
+    changed since the last round have nothing new to say to each other.
+
     Parameters
     ----------
-    right : ndarray of bool, shape (n_members, n_samples)
-        Whether each member is right about each row, judged out of sample.
+    task : Task
+        The rows.
+    answers : ndarray of int, shape (n_members, n_samples)
+        The class that each member gives to each row, judged out of sample.
     students : ndarray of bool, shape (n_members,)
         Members that can learn.
     teachers : ndarray of bool, shape (n_members,)
         Members that can teach.
+    changed : ndarray of bool, shape (n_members,)
+        Members that are new or were improved in the last round.
 
     Returns
     -------
     qualified : ndarray of bool, shape (n_members, n_members, n_samples)
         ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
     """
-    wrong = ~right & students[:, None]
-    return wrong[:, None, :] & (right & teachers[:, None])[None, :, :]
+    right = answers == task.codes
+    able = students[:, None] & teachers & (changed[:, None] | changed)
+    owners = np.zeros(len(task.y)) if task.owners is None else task.owners
+    qualified = np.zeros((len(answers), *answers.shape), dtype=bool)
+    for owner in np.unique(owners):
+        for code in range(len(task.classes)):
+            # Rows that have this label, and rows that teachers give it without reason.
+            rows = np.flatnonzero((owners == owner) & (task.codes == code))
+            others = np.flatnonzero((owners == owner) & (task.codes != code))
+            deserved = (~right[:, rows] * task.weights[rows]) @ right[:, rows].T
+            misled = right[:, others] * task.weights[others]
+            misled = misled @ (answers[:, others] == code).T
+            trusted = able & (deserved > misled)
+            pairs = ~right[:, None, rows] & right[None, :, rows]
+            qualified[:, :, rows] = pairs & trusted[:, :, None]
+    return qualified

@@ -328,10 +328,11 @@ class CooperativeDistiller(MemberEnsemble):
 
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         record = Record(task, members, rows)
+        changed = np.ones(len(members), dtype=bool)
         for number in range(1, self._n_rounds() + 1):
-            # 3. Deficiencies: rows that one member has wrong and another has right.
-            right = np.array([j.proba.argmax(axis=1) == task.codes for j in judgements])
-            qualified = qualified_teachers(right, students, teachers)
+            # 3. Deficiencies: rows that a student has wrong and a teacher has right.
+            said = np.array([j.proba.argmax(axis=1) for j in judgements])
+            qualified = qualified_teachers(task, said, students, teachers, changed)
 
             # 4. Each chosen teacher answers with a quintessential counterfactual.
             chosen = choose_teachers(
@@ -347,7 +348,14 @@ class CooperativeDistiller(MemberEnsemble):
 
             # 6. and 7. Refit the students; keep what is better on unseen rows.
             verdicts = decide(
-                task, members, judgements, lessons, proposed, self.accept, seed, **jobs
+                task,
+                members,
+                judgements,
+                lessons,
+                proposed,
+                self.accept,
+                blindly=self.accept is None and not self._stacks(),
+                **jobs,
             )
             record.add_round(number, qualified, chosen, answers, proposed, verdicts)
             self._report(number, verdicts)
@@ -358,6 +366,7 @@ class CooperativeDistiller(MemberEnsemble):
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
             if not improved:
                 break
+            changed = np.isin(np.arange(len(members)), improved)
 
         fitted = self._fit_improved(task, members, initial, lessons, record)
         for k, model in enumerate(fitted):
@@ -372,6 +381,10 @@ class CooperativeDistiller(MemberEnsemble):
     def _n_rounds(self) -> int:
         """Without a judge nothing tells when to stop: one round, as published."""
         return min(self.n_rounds, 1) if self.accept is None else self.n_rounds
+
+    def _stacks(self) -> bool:
+        """Tell whether a final estimator combines the members."""
+        return not isinstance(self.combine, str) or self.combine == "stack"
 
     def _engine(self) -> Any:
         if not isinstance(self.counterfactuals, str):
@@ -468,7 +481,7 @@ class CooperativeDistiller(MemberEnsemble):
         self, task: Task, judgements: Sequence[Judgement], seed: int
     ) -> Any | None:
         """Train the final estimator on the out-of-fold probabilities of step 2."""
-        if isinstance(self.combine, str) and self.combine != "stack":
+        if not self._stacks():
             return None
         final = LogisticRegression() if isinstance(self.combine, str) else self.combine
         final = set_seeds(final, seed)

@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 from skcoop._cooperation import Judgement, cross_fit
 from skcoop._lessons import Lessons, without_duplicates
 from skcoop._members import Member
-from skcoop._task import Task, mixed
-
-# The gate may take all new lessons, this share of them, or none. The share is tried
-# only where all of them were refused: refits are what a fit spends most of its time on.
-_SHARE = 0.5
+from skcoop._task import Task
 
 
 @dataclass
@@ -33,7 +29,7 @@ class Verdict:
     judgement : Judgement
         The refit's out-of-fold answers, or the old ones if it was refused.
     score_before, score_after : float
-        Out-of-fold accuracy before the refit, and of the best candidate.
+        Out-of-fold accuracy before and after the refit.
     failure : str
         What the member raised in a refit, if it did.
     """
@@ -68,11 +64,14 @@ def decide(
     kept: Sequence[Lessons],
     proposed: Mapping[int, Lessons],
     accept: str | None,
-    seed: int,
     *,
+    blindly: bool,
     n_jobs: int | None,
 ) -> dict[int, Verdict]:
     """Refit each student with its lessons and keep what proves better.
+
+    A refit proves better if its gain, judged fold by fold, is more than its standard
+    error: a gain of a few rows is as often luck.
 
     Parameters
     ----------
@@ -88,8 +87,8 @@ def decide(
         New lessons by student.
     accept : {"all", "own"} or None
         Rows that judge; None keeps every refit.
-    seed : int
-        Seed of the choice of a share.
+    blindly : bool
+        Whether to keep the lessons without a refit, because nobody needs its answers.
     n_jobs : int or None
         Number of parallel jobs.
 
@@ -98,48 +97,42 @@ def decide(
     verdicts : dict of int to Verdict
         One for each student with new lessons.
     """
+    candidates = [
+        (student, without_duplicates(task, kept[student] + new))
+        for student, new in proposed.items()
+    ]
+    if blindly:
+        return {
+            k: Verdict(True, lessons, judgements[k], float("nan"), float("nan"))
+            for k, lessons in candidates
+        }
+    refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
     verdicts = {}
-    for student in proposed:
+    for (student, lessons), refit in zip(candidates, refits, strict=True):
+        present = judgements[student]
         rows = judged_rows(task, members[student], accept)
-        before = score(task, judgements[student].proba, rows)
-        verdicts[student] = Verdict(
-            False, kept[student], judgements[student], before, float("nan")
-        )
-    for share in (1.0, _SHARE):
-        candidates = [
-            (student, _with_share(task, kept[student], proposed[student], share, seed))
-            for student, verdict in verdicts.items()
-            if not (verdict.accepted or verdict.failure)
-        ]
-        refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
-        for (student, lessons), refit in zip(candidates, refits, strict=True):
-            rows = judged_rows(task, members[student], accept)
-            _consider(task, verdicts[student], lessons, refit, rows, accept)
+        before = score(task, present.proba, rows)
+        verdict = Verdict(False, kept[student], present, before, float("nan"))
+        verdicts[student] = verdict
+        if refit.failure:
+            verdict.failure = refit.failure
+            continue
+        verdict.score_after = score(task, refit.proba, rows)
+        if accept is None or _gains(task, present.proba, refit.proba, rows):
+            verdict.accepted = True
+            verdict.lessons, verdict.judgement = lessons, refit
     return verdicts
 
 
-def _consider(
+def _gains(
     task: Task,
-    verdict: Verdict,
-    lessons: Lessons,
-    refit: Judgement,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
     rows: NDArray[np.bool_],
-    accept: str | None,
-) -> None:
-    """Let a refit replace the verdict if it is better."""
-    if refit.failure:
-        verdict.failure = refit.failure
-        return
-    after = score(task, refit.proba, rows)
-    verdict.score_after = float(np.fmax(verdict.score_after, after))
-    if accept is None or after > verdict.score_before:
-        verdict.accepted = True
-        verdict.lessons, verdict.judgement = lessons, refit
-
-
-def _with_share(
-    task: Task, kept: Lessons, new: Lessons, share: float, seed: int
-) -> Lessons:
-    """Add a share of the new lessons to the old ones, each instance once."""
-    draw = mixed(task.keys[new.source], seed) / 2.0**64
-    return without_duplicates(task, kept + new[draw < share])
+) -> bool:
+    """Tell whether the mean gain of the folds is more than its standard error."""
+    was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
+    gains = np.where(rows, task.weights, 0.0) * (1.0 * became - was)
+    by_fold = np.bincount(task.folds, gains, task.n_folds)
+    error = by_fold.std(ddof=1) / np.sqrt(task.n_folds)
+    return bool(by_fold.mean() > error)

@@ -69,10 +69,19 @@ class TestFolds:
 
 
 class TestTeachers:
+    def qualified(self, answers, codes, owners=None, weights=None, **masks):
+        task = small_task(len(codes), owners=None if owners is None else owners)
+        task.codes, task.classes = np.array(codes), np.unique(codes)
+        if weights is not None:
+            task.weights = np.array(weights, dtype=float)
+        everyone = np.ones(len(answers), dtype=bool)
+        masks = {k: np.array(v, dtype=bool) for k, v in masks.items()}
+        chosen = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
+        return qualified_teachers(task, np.array(answers), *chosen)
+
     def test_only_wrong_rows_are_taught_by_those_who_are_right(self):
-        right = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)
-        everyone = np.ones(3, dtype=bool)
-        qualified = qualified_teachers(right, everyone, everyone)
+        answers = [[0, 1, 0, 1], [2, 1, 1, 1], [2, 2, 1, 0]]
+        qualified = self.qualified(answers, codes=[0, 1, 1, 0])
         assert np.argwhere(qualified).tolist() == [
             *([0, 1, 2], [0, 2, 2], [0, 2, 3]),
             *([1, 0, 0], [1, 2, 3]),
@@ -80,12 +89,37 @@ class TestTeachers:
         ]
 
     def test_frozen_do_not_learn_and_mute_do_not_teach(self):
-        right = np.array([[1, 0], [0, 1]], dtype=bool)
-        first = np.array([True, False])
-        assert np.argwhere(qualified_teachers(right, first, ~first)).tolist() == [
-            [0, 1, 1]
-        ]
-        assert not qualified_teachers(right, ~first, ~first).any()
+        answers, first, second = [[0, 0], [1, 1]], [True, False], [False, True]
+        codes = [0, 1]
+        taught = self.qualified(answers, codes, students=first, teachers=second)
+        assert not taught.any()  # the second says 1 everywhere: right once in two
+        taught = self.qualified([[0, 0], [0, 1]], codes, students=first)
+        assert np.argwhere(taught).tolist() == [[0, 1, 1]]
+        mute = self.qualified([[0, 0], [0, 1]], codes, teachers=first)
+        assert not mute.any()
+
+    def test_who_is_right_by_luck_does_not_teach(self):
+        # The second member contradicts the first with a 1: right once, wrong twice.
+        codes, answers = [1, 0, 0], [[0, 0, 0], [1, 1, 1]]
+        assert not self.qualified(answers, codes).any(axis=2)[0, 1]
+        # It is a matter of weight, of the silo, and of the answer given.
+        taught = self.qualified(answers, codes, weights=[3, 1, 1])
+        assert np.argwhere(taught[0, 1]).tolist() == [[0]]
+        taught = self.qualified(answers, codes, owners=np.array([0, 1, 1]))
+        assert np.argwhere(taught[0, 1]).tolist() == [[0]]
+        taught = self.qualified([[0, 0, 0], [1, 2, 2]], codes=[1, 0, 0])
+        assert np.argwhere(taught[0, 1]).tolist() == [[0]]
+
+    def test_to_be_right_as_often_as_wrong_is_not_enough(self):
+        codes = [1, 0]
+        assert not self.qualified([[0, 0], [1, 1]], codes)[0, 1].any()
+
+    def test_who_has_not_changed_has_nothing_new_to_say(self):
+        codes, answers = [0, 0], [[0, 1], [1, 0], [1, 1]]
+        changed = [True, False, False]
+        taught = self.qualified(answers, codes, changed=changed).any(axis=2)
+        assert np.argwhere(taught).tolist() == [[0, 1], [1, 0], [2, 0]]
+        assert not self.qualified(answers, codes, changed=[False] * 3).any()
 
     def test_one_qualified_teacher_each_all_with_the_same_chance(self):
         task = small_task(n=900)
@@ -257,7 +291,6 @@ class TestGate:
             self.kept,
             proposed,
             accept,
-            0,
             n_jobs=None,
         )
 

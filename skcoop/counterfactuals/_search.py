@@ -242,17 +242,16 @@ class Search:
         )
         # Where another end is the way to come nearer, two are tried at once.
         first = 2 if self.jumps and not others else 1
-        for tried in (ends[:, :first], *ends[:, first:, None].transpose(1, 0, 2)):
-            rows, rank = np.nonzero(
-                (~found.valid & asked.known)[:, None] & (tried >= 0)
-            )
+        for tried in (ends[:, :first], ends[:, first:]):
+            wanted = ~found.valid & asked.known
+            rows, rank = np.nonzero(wanted[:, None] & (tried >= 0))
             donors = tried[rows, rank]
             Z = self._towards(asked.Q[rows], self.donors[donors])
-            self._walk(asked, found, rows, Z, self.places[donors], others)
+            self._walk(asked, found, rows, Z, donors, others)
         rows = np.flatnonzero(~found.valid & asked.known)
         if len(rows) and len(self.donors) and len(self.varied):
             Z, summit = self._climb(asked[rows])
-            self._walk(asked, found, rows, Z, self.places[summit], others)
+            self._walk(asked, found, rows, Z, summit, others)
         return found
 
     def _rank_ends(self, asked: Asked, total_CFs: int) -> NDArray[np.intp]:
@@ -285,24 +284,35 @@ class Search:
         """Copy the donors' values where they may be changed; none is ever lost."""
         return np.where(self.varies & ~np.isnan(donors), donors, Q)
 
+    def _scores(
+        self, codes: NDArray[np.intp], ends: FloatMatrix, donors: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the probability of ends; it is known where an end is its donor."""
+        proba = self.proba_of[codes, donors]
+        own = ends[:, self.reads], self.donors[donors][:, self.reads]
+        new = np.flatnonzero(~same_cells(*own).all(axis=1))
+        proba[new] = self.ask_for(codes[new], ends[new])
+        return proba
+
     def _walk(
         self,
         asked: Asked,
         found: Found,
         rows: NDArray[np.intp],
         ends: FloatMatrix,
-        led_to: NDArray[np.intp],
+        donors: NDArray[np.intp],
         others: Sequence[Found],
     ) -> None:
         """Come back from the ends, one or more for a row, and keep what is nearest."""
         if not len(rows):
             return
-        walk = Walk(self, asked[rows], ends)
+        proba = self._scores(asked.codes[rows], ends, donors)
+        walk = Walk(self, asked[rows], ends, proba)
         if others:
             walk.avoid_columns(others, rows)
         walk.keep_few_columns()
         walk.come_back()
-        rows, led_to = rows[walk.rows], led_to[walk.rows]
+        rows, led_to = rows[walk.rows], self.places[donors[walk.rows]]
         Z = self.codec.as_handed_out(walk.Z)
         Q = asked.Q[rows]
         moved = ~same_cells(Z, Q).all(axis=1)

@@ -78,9 +78,14 @@ class Walk:
         The probability of the label there.
     """
 
-    def __init__(self, search: Search, asked: Asked, ends: FloatMatrix):
+    def __init__(
+        self,
+        search: Search,
+        asked: Asked,
+        ends: FloatMatrix,
+        proba: NDArray[np.float64],
+    ):
         self.search = search
-        proba = search.ask_for(asked.codes, ends)
         good = proba >= asked.target - TOLERANCE
         self.rows = np.flatnonzero(good & ~same_cells(ends, asked.Q).all(axis=1))
         self.asked = asked[self.rows]
@@ -139,16 +144,17 @@ class Walk:
             cuts = low[some, None] + -(-way * np.arange(_STEPS - 1, 0, -1) // _STEPS)
             each = np.repeat(some, _STEPS - 1)
             back = rank[each] < cuts.reshape(-1, 1)
-            good = self._try(
-                rows[each], np.where(back, Q[each], Z[each]), _STEPS - 1
-            )
+            good = self._try(rows[each], np.where(back, Q[each], Z[each]), _STEPS - 1)
             place = good.argmax(axis=1)
             fits = good.any(axis=1)
             larger = np.column_stack([high[some] + 1, cuts])
             low[some] = np.where(fits, cuts[np.arange(len(some)), place], low[some])
-            high[some] = np.take_along_axis(
-                larger, np.where(fits, place, _STEPS - 1)[:, None], axis=1
-            )[:, 0] - 1
+            high[some] = (
+                np.take_along_axis(
+                    larger, np.where(fits, place, _STEPS - 1)[:, None], axis=1
+                )[:, 0]
+                - 1
+            )
 
     def come_back(self) -> None:
         """Search the way between each row and its end for the nearest valid step."""
