@@ -1,13 +1,16 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Deficiencies: which rows a student gets wrong and who is qualified to teach them."""
+"""Which rows a student is taught about, and who is qualified to teach them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._task import Task
+from skcoop._members import Member
+from skcoop._task import Task, mixed
 
 
 def qualified_teachers(
@@ -58,3 +61,49 @@ def qualified_teachers(
             pairs = ~right[:, None, rows] & right[None, :, rows]
             qualified[:, :, rows] = pairs & trusted[:, :, None]
     return qualified
+
+
+def rehearsed_rows(
+    task: Task,
+    members: Sequence[Member],
+    deficiencies: NDArray[np.bool_],
+    answers: NDArray[np.intp],
+    students: NDArray[np.bool_],
+    teachers: NDArray[np.bool_],
+    changed: NDArray[np.bool_],
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Add about as many rows that a student has right as there are deficiencies.
+
+    Taught only what it gets wrong, a student takes the exceptions of other silos for
+    the rule. So it also hears about rows of other silos that it has right; its own it
+    knows.
+
+    Parameters
+    ----------
+    task, answers, students, teachers, changed
+        As in :func:`qualified_teachers`.
+    members : list of Member
+        All members.
+    deficiencies : ndarray of bool, shape (n_members, n_members, n_samples)
+        What :func:`qualified_teachers` found.
+    seed : int
+        Seed of the draw of rows, which depends on their content, not on their place.
+
+    Returns
+    -------
+    rehearsed : ndarray of bool, shape (n_members, n_members, n_samples)
+        ``rehearsed[j, i]`` marks the rows that teacher i can rehearse with student j.
+    """
+    right = answers == task.codes
+    rehearsed = np.zeros_like(deficiencies)
+    for student in map(int, np.flatnonzero(students)):
+        able = teachers & (changed | changed[student])
+        able[student] = False
+        known = right[student] & (right & able[:, None]).any(axis=0)
+        known[members[student].rows] = False
+        wrong = task.weights[deficiencies[student].any(axis=0)].sum()
+        share = wrong / max(task.weights[known].sum(), wrong, np.finfo(float).tiny)
+        drawn = known & (mixed(task.keys, seed, student + 1) / 2.0**64 < share)
+        rehearsed[student] = right & able[:, None] & drawn
+    return rehearsed

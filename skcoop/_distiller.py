@@ -30,7 +30,7 @@ from skcoop._cooperation import (
     refit_members,
     rows_of,
 )
-from skcoop._deficiencies import qualified_teachers
+from skcoop._deficiencies import qualified_teachers, rehearsed_rows
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
@@ -330,13 +330,21 @@ class CooperativeDistiller(MemberEnsemble):
         record = Record(task, members, rows)
         changed = np.ones(len(members), dtype=bool)
         for number in range(1, self._n_rounds() + 1):
-            # 3. Deficiencies: rows that a student has wrong and a teacher has right.
+            # 3. Deficiencies: rows that a student has wrong and a teacher has right;
+            # and as many rows of others that it has right, lest it forgets them.
             said = np.array([j.proba.argmax(axis=1) for j in judgements])
-            qualified = qualified_teachers(task, said, students, teachers, changed)
+            roles = students, teachers, changed
+            deficiencies = qualified_teachers(task, said, *roles)
+            rehearsed = rehearsed_rows(
+                task, members, deficiencies, said, *roles, seed + number
+            )
 
             # 4. Each chosen teacher answers with a quintessential counterfactual.
             chosen = choose_teachers(
-                task, qualified, max_lessons=self.max_lessons, seed=seed + number
+                task,
+                deficiencies | rehearsed,
+                max_lessons=self.max_lessons,
+                seed=seed + number,
             )
             copies = [judgement.copies for judgement in judgements]
             answers = ask_teachers(
@@ -357,7 +365,7 @@ class CooperativeDistiller(MemberEnsemble):
                 blindly=self.accept is None and not self._stacks(),
                 **jobs,
             )
-            record.add_round(number, qualified, chosen, answers, proposed, verdicts)
+            record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
             self._report(number, verdicts)
 
             # 8. Repeat with improved members as teachers, until none improves.

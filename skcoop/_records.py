@@ -62,22 +62,23 @@ class Record:
     def add_round(
         self,
         number: int,
-        qualified: NDArray[np.bool_],
+        deficiencies: NDArray[np.bool_],
         chosen: NDArray[np.intp],
         answers: Mapping[Question, Answers],
         proposed: Mapping[int, Lessons],
         verdicts: Mapping[int, Verdict],
     ) -> None:
-        """Add one round: a line for each pair with deficiencies, and its lessons."""
+        """Add one round: a line for each pair with something to teach, its lessons."""
         self.lessons += list(proposed.items())
-        for student, teacher in np.argwhere(qualified.any(axis=2)):
+        asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
+        for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
             verdict = verdicts.get(int(student))
             lessons = proposed.get(int(student))
             line = {
                 "round": number,
                 "student": self.members[student].name,
                 "teacher": self.members[teacher].name,
-                "deficiencies": int(qualified[student, teacher].sum()),
+                "deficiencies": int(deficiencies[student, teacher].sum()),
                 "asked": int((chosen[student] == teacher).sum()),
                 **self._answered(student, teacher, chosen, answers),
                 "taught": 0,
