@@ -50,7 +50,7 @@ EXPERIMENTS = {
 }
 OTHERS = ["overlap", "ablations"]
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-ABLATED = ("hospitals", "small_hospitals", "credit", "algorithms")
+ABLATED = ("hospitals", "small_hospitals", "credit")
 
 
 def methods(name):

@@ -49,6 +49,12 @@ class Setting:
     options: dict
 
 
+def soft_vote(models, X, y):
+    """Score what VotingClassifier(voting="soft") makes of fitted models."""
+    mean = np.mean([model.predict_proba(X) for model in models], axis=0)
+    return (models[0].classes_[mean.argmax(axis=1)] == y).mean()
+
+
 def four_hospitals(data_home, seed):
     """Four hospitals with one algorithm each (UCI Heart Disease)."""
     algorithms = {

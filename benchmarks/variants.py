@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.engines import all_columns
+from benchmarks.engines import RandomValues, all_columns
 from skcoop import _cooperation, _distiller, _gate, _lessons
 from skcoop._members import FittedMember
 
@@ -17,10 +17,26 @@ def replaced(module, name, function):
     return lambda: mock.patch.object(module, name, function)
 
 
-def teach_every_row(right, students, teachers):
-    """Let whoever is right teach everybody else, right or wrong."""
-    pairs = ~np.eye(len(right), dtype=bool)[:, :, None]
-    return pairs & students[:, None, None] & (right & teachers[:, None])[None]
+def trust_everybody(task, answers, students, teachers, changed):
+    """Let whoever is right teach whoever is wrong, however often by luck."""
+    right = answers == task.codes
+    able = students[:, None] & teachers & (changed[:, None] | changed)
+    return ~right[:, None] & right & able[:, :, None]
+
+
+def nothing_rehearsed(task, members, deficiencies, *args):
+    """Teach only what a student gets wrong, as published."""
+    return np.zeros_like(deficiencies)
+
+
+def everything_rehearsed(task, members, deficiencies, answers, students, teachers, *_):
+    """Teach every row of others that some teacher has right (no focus)."""
+    right = answers == task.codes
+    known = right[:, None] & right & (students[:, None] & teachers)[:, :, None]
+    for k, member in enumerate(members):
+        known[k, k] = False
+        known[k][:, member.rows] = False
+    return known
 
 
 @contextmanager
@@ -114,6 +130,16 @@ def no_cross_fitting():
         yield
 
 
+@contextmanager
+def as_published():
+    """Teach deficiencies only, by whoever is right."""
+    with (
+        mock.patch.object(_distiller, "qualified_teachers", trust_everybody),
+        mock.patch.object(_distiller, "rehearsed_rows", nothing_rehearsed),
+    ):
+        yield
+
+
 VARIANTS = {
     "default": ({}, nullcontext),
     "alpha=0.2": ({"alpha": 0.2}, nullcontext),
@@ -121,13 +147,25 @@ VARIANTS = {
     "alpha=0.95": ({"alpha": 0.95}, nullcontext),
     "one round": ({"n_rounds": 1}, nullcontext),
     "six rounds": ({"n_rounds": 6}, nullcontext),
-    "no gate, one round, as published": ({"accept": None}, nullcontext),
+    "no gate, one round": ({"accept": None}, nullcontext),
     "judged by own rows": ({"accept": "own"}, nullcontext),
     "no cross-fitting, with gate": ({}, no_cross_fitting),
-    "no cross-fitting, no gate, as published": ({"accept": None}, no_cross_fitting),
-    "every row is taught (no focus), one round": (
+    "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
+    "whoever is right teaches, trusted or not": (
+        {},
+        replaced(_distiller, "qualified_teachers", trust_everybody),
+    ),
+    "no rehearsal": (
+        {},
+        replaced(_distiller, "rehearsed_rows", nothing_rehearsed),
+    ),
+    "no rehearsal, everybody trusted, no gate, as published": (
+        {"accept": None},
+        as_published,
+    ),
+    "all rows of others are taught (no focus), one round": (
         {"n_rounds": 1},
-        replaced(_distiller, "qualified_teachers", teach_every_row),
+        replaced(_distiller, "rehearsed_rows", everything_rehearsed),
     ),
     "the most confident teacher": ({}, confident_teachers),
     "all teachers answer each row": ({}, all_teachers),
@@ -136,8 +174,8 @@ VARIANTS = {
         replaced(_lessons, "complete", lambda lessons, own, metric: lessons),
     ),
     "lessons change all columns": ({}, all_columns),
-    "engine: dice-ml, random": (
-        {"counterfactuals": "random", "n_rounds": 1},
+    "engine: random values in random columns": (
+        {"counterfactuals": RandomValues()},
         nullcontext,
     ),
 }

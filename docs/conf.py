@@ -10,6 +10,7 @@ release = version = skcoop.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "myst_parser",  # the pages that the benchmarks write
     "numpydoc",
 ]
 exclude_patterns = ["_build"]
