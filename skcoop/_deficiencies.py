@@ -57,7 +57,8 @@ def qualified_teachers(
             deserved = (~right[:, rows] * task.weights[rows]) @ right[:, rows].T
             misled = right[:, others] * task.weights[others]
             misled = misled @ (answers[:, others] == code).T
-            trusted = able & (deserved > misled)
+            # Sums of fractional weights that should be equal differ by their rounding.
+            trusted = able & (deserved > (1 + 1e-9) * misled)
             pairs = ~right[:, None, rows] & right[None, :, rows]
             qualified[:, :, rows] = pairs & trusted[:, :, None]
     return qualified

@@ -44,6 +44,11 @@ three = np.array(["u", "v", "w"])[np.digitize(X["a"] + X["c"], [-0.7, 0.7])]
 silos = np.where(np.arange(N) % 2, "first", "second")
 
 
+def sides(column, low, high):
+    """Let members own the rows on either side of a median: each knows its side best."""
+    return np.where(X[column] > X[column].median(), high, low)
+
+
 def distiller(*estimators, **params):
     # On these few rows nobody is sure enough for the default alpha.
     defaults = {"n_rounds": 1, "cv": 3, "random_state": 0, "combine": "soft"}
@@ -216,7 +221,8 @@ def test_members_without_a_column_in_common_have_nothing_to_teach():
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_booster_with_strings(make, as_frame):
     table = X if as_frame else X.to_numpy()
-    fitted = distiller(("booster", make()), linear(), n_rounds=2).fit(table, y)
+    fitted = distiller(("booster", make()), linear(), n_rounds=2)
+    fitted.fit(table, y, silos=sides("b", "booster", "linear"))
     booster = fitted.named_estimators_["booster"]
     assert set(booster.predict(table)) == {"no", "yes"}
     np.testing.assert_array_equal(booster.classes_, ["no", "yes"])
@@ -283,9 +289,11 @@ def test_booster_with_weights(make):
 )
 def test_column_labels_that_boosters_write_in_their_own_way(make, labels):
     pair = [("booster", make()), linear()]
-    fitted = distiller(*pair).fit(X.set_axis(labels, axis=1), y)
-    plain = distiller(*pair).fit(X, y)
+    owners = sides("b", "booster", "linear")
+    fitted = distiller(*pair).fit(X.set_axis(labels, axis=1), y, silos=owners)
+    plain = distiller(*pair).fit(X, y, silos=owners)
     assert len(fitted.lessons_) == len(plain.lessons_) > 0
+    assert set(plain.lessons_["student"]) == {"booster", "linear"}
     assert_close(
         fitted.predict_proba(X.set_axis(labels, axis=1)), plain.predict_proba(X)
     )
@@ -313,7 +321,8 @@ META = {
 
 @pytest.mark.parametrize("name", META)
 def test_other_members_learn_and_teach(name):
-    fitted = distiller((name, META[name]()), tree(), n_rounds=2).fit(X, y)
+    fitted = distiller((name, META[name]()), tree(), n_rounds=2)
+    fitted.fit(X, y, silos=sides("b", name, "tree"))
     assert {name, "tree"} == set(fitted.lessons_["student"])
     assert {name, "tree"} == set(fitted.lessons_["teacher"])
     assert_close(fitted.transform(X)[:, :2], fitted.estimators_[0].predict_proba(X))
@@ -502,8 +511,12 @@ MUTE = {
 @pytest.mark.parametrize("combine", ["soft", "hard", "stack"])
 def test_member_without_probabilities_learns_and_votes(model, combine):
     estimators = [tree(), ("mute", model), linear()]
+    # Each of them knows a third of the rows better than the others do.
+    third = np.digitize(X["b"], np.quantile(X["b"], [1 / 3, 2 / 3]))
+    thirds = np.array(["tree", "mute", "linear"])[third]
     with pytest.warns(UserWarning, match=r"\['mute'\] have no predict_proba"):
-        fitted = distiller(*estimators, combine=combine, accept=None).fit(X, y)
+        fitted = distiller(*estimators, combine=combine, accept=None)
+        fitted.fit(X, y, silos=thirds)
     assert "mute" in set(fitted.lessons_.query("kept")["student"])
     assert "mute" not in set(fitted.history_["teacher"])
     votes = fitted.transform(X)[:, 2:4]
@@ -515,12 +528,15 @@ def test_member_without_probabilities_learns_and_votes(model, combine):
 
 def test_member_without_probabilities_never_teaches_what_its_silo_began_with():
     """A silo of one class has a stand-in with probabilities; that is no teacher."""
-    kept = ~((silos == "first") & (y == "no"))
+    owners = sides("d", "first", "second")
+    kept = ~((owners == "first") & (y == "yes"))
     estimators = [("first", LinearSVC()), linear("second")]
     with pytest.warns(UserWarning, match=r"single class|no predict_proba") as caught:
         fitted = distiller(*estimators, n_rounds=3).fit(
-            X[kept], y[kept], silos=silos[kept]
+            X[kept], y[kept], silos=owners[kept]
         )
+    assert set(fitted.initial_estimators_[0].predict(X)) == {"no"}
+    assert fitted.history_["round"].max() >= 2
     assert any("['first'] have no predict_proba" in str(w.message) for w in caught)
     assert isinstance(fitted.estimators_[0], LinearSVC)
     assert "first" not in set(fitted.history_["teacher"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
@@ -70,7 +71,7 @@ class TestFolds:
 
 class TestTeachers:
     def qualified(self, answers, codes, owners=None, weights=None, **masks):
-        task = small_task(len(codes), owners=None if owners is None else owners)
+        task = small_task(len(codes), owners=owners)
         task.codes, task.classes = np.array(codes), np.unique(codes)
         if weights is not None:
             task.weights = np.array(weights, dtype=float)
@@ -80,7 +81,9 @@ class TestTeachers:
         return qualified_teachers(task, np.array(answers), *chosen)
 
     def test_only_wrong_rows_are_taught_by_those_who_are_right(self):
-        answers = [[0, 1, 0, 1], [2, 1, 1, 1], [2, 2, 1, 0]]
+        # No row has the label 2: who says so is wrong, and contradicts nobody wrongly
+        # where it says 0 or 1.
+        answers = [[0, 1, 2, 2], [2, 1, 1, 2], [2, 2, 1, 0]]
         qualified = self.qualified(answers, codes=[0, 1, 1, 0])
         assert np.argwhere(qualified).tolist() == [
             *([0, 1, 2], [0, 2, 2], [0, 2, 3]),
@@ -88,27 +91,63 @@ class TestTeachers:
             *([2, 0, 0], [2, 0, 1], [2, 1, 1]),
         ]
 
+    def test_wrong_contradictions_cost_the_trust_in_an_answer(self):
+        # As before, but the first two say 0 and 1 where they are wrong. With its 0, the
+        # first contradicts both others about rows 0 and 2 and is right once in two; so
+        # it is with its 1, and that of the second, against the third (rows 1 and 3).
+        answers = [[0, 1, 0, 1], [2, 1, 1, 1], [2, 2, 1, 0]]
+        qualified = self.qualified(answers, codes=[0, 1, 1, 0])
+        assert np.argwhere(qualified).tolist() == [
+            *([0, 1, 2], [0, 2, 2], [0, 2, 3]),
+            [1, 2, 3],
+        ]
+
+    def test_rows_that_both_have_wrong_cost_no_trust(self):
+        codes, answers = [1, 0, 0], [[0, 1, 2], [1, 1, 1]]
+        assert np.argwhere(self.qualified(answers, codes)[0, 1]).tolist() == [[0]]
+
     def test_frozen_do_not_learn_and_mute_do_not_teach(self):
-        answers, first, second = [[0, 0], [1, 1]], [True, False], [False, True]
-        codes = [0, 1]
-        taught = self.qualified(answers, codes, students=first, teachers=second)
-        assert not taught.any()  # the second says 1 everywhere: right once in two
-        taught = self.qualified([[0, 0], [0, 1]], codes, students=first)
+        first, second = [True, False], [False, True]
+        answers, codes = [[0, 2], [2, 1]], [0, 1]
+        taught = self.qualified(answers, codes)
+        assert np.argwhere(taught).tolist() == [[0, 1, 1], [1, 0, 0]]
+        taught = self.qualified(answers, codes, students=first)
         assert np.argwhere(taught).tolist() == [[0, 1, 1]]
-        mute = self.qualified([[0, 0], [0, 1]], codes, teachers=first)
-        assert not mute.any()
+        taught = self.qualified(answers, codes, teachers=first)
+        assert np.argwhere(taught).tolist() == [[1, 0, 0]]
+        taught = self.qualified(answers, codes, students=first, teachers=second)
+        assert np.argwhere(taught).tolist() == [[0, 1, 1]]
+        assert not self.qualified(answers, codes, students=first, teachers=first).any()
 
     def test_who_is_right_by_luck_does_not_teach(self):
         # The second member contradicts the first with a 1: right once, wrong twice.
         codes, answers = [1, 0, 0], [[0, 0, 0], [1, 1, 1]]
-        assert not self.qualified(answers, codes).any(axis=2)[0, 1]
+        assert not self.qualified(answers, codes)[0, 1].any()
         # It is a matter of weight, of the silo, and of the answer given.
         taught = self.qualified(answers, codes, weights=[3, 1, 1])
         assert np.argwhere(taught[0, 1]).tolist() == [[0]]
+        taught = self.qualified(answers, codes, weights=[3, 2, 2])
+        assert not taught[0, 1].any()
         taught = self.qualified(answers, codes, owners=np.array([0, 1, 1]))
         assert np.argwhere(taught[0, 1]).tolist() == [[0]]
-        taught = self.qualified([[0, 0, 0], [1, 2, 2]], codes=[1, 0, 0])
+        taught = self.qualified(answers, codes, owners=np.array([0, 1, 0]))
+        assert not taught[0, 1].any()
+        taught = self.qualified([[0, 0, 0], [1, 2, 2]], codes)
         assert np.argwhere(taught[0, 1]).tolist() == [[0]]
+
+    def test_each_silo_and_each_answer_is_trusted_by_itself(self):
+        # Against the first member, the second is right with its 1 in silo 0 only, and
+        # with its 0 in silo 2 only; the owner of the rows need not be one of the two.
+        codes = [1, 1, 0, 0, 0, 1, 0, 0, 1, 1]
+        owners = np.array([0, 0, 0, 0, 0, 2, 2, 2, 2, 2])
+        answers = np.array([[0, 0, 0, 2, 1, 1, 1, 1, 0, 1], [1, 1, 1, 2, 2] + [0] * 5])
+        taught = self.qualified(answers, codes, owners=owners)
+        # Silo 0, a 1: rows 0 and 1 against row 2. Silo 2, a 0: rows 6 and 7 against
+        # rows 5 and 9, as often right as wrong.
+        assert np.argwhere(taught[0, 1]).tolist() == [[0], [1]]
+        answers[1, 9] = 1
+        taught = self.qualified(answers, codes, owners=owners)
+        assert np.argwhere(taught[0, 1]).tolist() == [[0], [1], [6], [7]]
 
     def test_to_be_right_as_often_as_wrong_is_not_enough(self):
         codes = [1, 0]
@@ -117,8 +156,10 @@ class TestTeachers:
     def test_who_has_not_changed_has_nothing_new_to_say(self):
         codes, answers = [0, 0], [[0, 1], [1, 0], [1, 1]]
         changed = [True, False, False]
-        taught = self.qualified(answers, codes, changed=changed).any(axis=2)
-        assert np.argwhere(taught).tolist() == [[0, 1], [1, 0], [2, 0]]
+        taught = self.qualified(answers, codes, changed=changed)
+        assert np.argwhere(taught).tolist() == [[0, 1, 1], [1, 0, 0], [2, 0, 0]]
+        taught = self.qualified(answers, codes, changed=[False, False, True])
+        assert np.argwhere(taught).tolist() == [[2, 0, 0], [2, 1, 1]]
         assert not self.qualified(answers, codes, changed=[False] * 3).any()
 
     def test_one_qualified_teacher_each_all_with_the_same_chance(self):
@@ -258,6 +299,30 @@ class TestLessons:
         assert len(set(keys)) == 3
 
 
+class Sign(ClassifierMixin, BaseEstimator):
+    """Knows the rule from the start, but for rows with a mark."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.eye(2)[((X[:, 0] > 0) ^ (X[:, 2] == 99.0)).astype(int)]
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def counted(method, calls):
+    """Return a method that notes each call."""
+
+    def noted(self, *args):
+        calls.append(args)
+        return method(self, *args)
+
+    return noted
+
+
 class TestGate:
     def setup_method(self):
         self.task = small_task(n=60)
@@ -283,14 +348,17 @@ class TestGate:
         # Each lesson lies among the rows of the other class.
         return TestLessons.lessons(self.task.Z[rows] * [-5, 1, 1], rows)
 
-    def decide(self, proposed, before, accept="all"):
+    def decide(self, proposed, before, accept="all", blindly=False):
+        if not isinstance(before, Judgement):
+            before = self.judgement(before)
         return decide(
             self.task,
             self.members,
-            [self.judgement(before)] * 2,
+            [before] * 2,
             self.kept,
             proposed,
             accept,
+            blindly=blindly,
             n_jobs=None,
         )
 
@@ -311,6 +379,84 @@ class TestGate:
         verdict = self.decide({1: self.harmful()}, before=1.0, accept=None)[1]
         assert verdict.accepted
         assert len(verdict.lessons) == 60
+        assert verdict.score_before == 1.0
+        assert verdict.score_after < 0.5
+
+    def winning(self, by_fold):
+        """Let a refit of the first member win or lose a number of rows in each fold."""
+        self.members[0].estimator = Sign()
+        before = self.judgement(1.0)
+        for fold, number in enumerate(by_fold):
+            some = np.flatnonzero(self.task.folds == fold)[: abs(number)]
+            if number > 0:
+                before.proba[some] = before.proba[some, ::-1]
+            else:
+                self.task.X[some, 2] = 99.0
+        return before
+
+    def gain(self, by_fold):
+        return self.decide({0: self.helpful()}, self.winning(by_fold))[0]
+
+    @pytest.mark.parametrize(
+        ("by_fold", "accepted"),
+        [
+            ([4, 4, 4], True),
+            ([1, 1, 1], True),
+            ([1, 1, 0], True),
+            ([6, 1, 0], True),
+            ([3, -1, 3], True),
+            # As much as the standard error: a gain in a single fold.
+            ([0, 1, 0], False),
+            ([6, 0, 0], False),
+            # Less than it.
+            ([6, -1, 0], False),
+            ([3, -2, 3], False),
+            ([0, 0, 0], False),
+            ([0, -1, 0], False),
+            ([-4, -4, -4], False),
+        ],
+        ids=str,
+    )
+    def test_a_gain_within_one_standard_error_is_refused(self, by_fold, accepted):
+        verdict = self.gain(by_fold)
+        gain = 60 * (verdict.score_after - verdict.score_before)
+        assert gain == pytest.approx(sum(by_fold))
+        assert verdict.accepted == accepted
+        assert len(verdict.lessons) == 12 * accepted
+        if np.std(by_fold) > 0:
+            standard_error = np.std(by_fold, ddof=1) / np.sqrt(3)
+            assert accepted == (np.mean(by_fold) > standard_error + 1e-9)
+
+    def test_gains_count_by_weight_and_among_the_rows_that_judge(self):
+        before, proposed = self.winning([3, -1, 3]), {0: self.helpful()}
+        assert self.decide(proposed, before)[0].accepted
+        # The row that was lost, in the second fold, is worth as much as five.
+        self.task.weights[1] = 5.0
+        verdict = self.decide(proposed, before)[0]
+        assert verdict.score_after > verdict.score_before
+        assert not verdict.accepted
+        # It belongs to somebody else.
+        self.members[0].rows = np.setdiff1d(np.arange(60), 1)
+        assert self.decide(proposed, before, accept="own")[0].accepted
+        assert not self.decide(proposed, before, accept="all")[0].accepted
+
+    def test_all_lessons_are_tried_once(self, monkeypatch):
+        fits = []
+        monkeypatch.setattr(Sign, "fit", counted(Sign.fit, fits))
+        assert not self.gain([0, -1, 0]).accepted
+        assert len(fits) == 3
+
+    def test_blindly_nothing_is_refitted(self, monkeypatch):
+        fits = []
+        monkeypatch.setattr(Sign, "fit", counted(Sign.fit, fits))
+        self.members[1].estimator = Sign()
+        before = self.judgement(1.0)
+        verdict = self.decide({1: self.harmful()}, before, accept=None, blindly=True)[1]
+        assert not fits
+        assert verdict.accepted
+        assert len(verdict.lessons) == 60
+        assert verdict.judgement is before
+        assert np.isnan([verdict.score_before, verdict.score_after]).all()
 
     def test_own_rows_judge_alone(self):
         self.members[0].rows = np.arange(10)
