@@ -10,11 +10,11 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._completion import complete
 from skcoop._cooperation import Judgement, rows_of
-from skcoop._deficiencies import qualified_teachers
+from skcoop._deficiencies import qualified_teachers, rehearsed_rows
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableCodec
-from skcoop._gate import decide, judged_rows, score
+from skcoop._gate import _gains, decide, judged_rows, score
 from skcoop._lessons import Lessons, no_lessons, without_duplicates
 from skcoop._members import make_member, set_seeds
 from skcoop._task import content_keys, make_task
@@ -162,6 +162,13 @@ class TestTeachers:
         assert np.argwhere(taught).tolist() == [[2, 0, 0], [2, 1, 1]]
         assert not self.qualified(answers, codes, changed=[False] * 3).any()
 
+    @pytest.mark.parametrize(
+        "weights", [[1, 1, 1, 1, 1, 1], [0.1, 0.2, 0.3, 0.3, 0.2, 0.1]]
+    )
+    def test_sums_that_are_equal_but_for_rounding_deserve_no_trust(self, weights):
+        answers, codes = [[0] * 6, [1] * 6], [1, 1, 1, 0, 0, 0]
+        assert not self.qualified(answers, codes, weights=weights)[0, 1].any()
+
     def test_one_qualified_teacher_each_all_with_the_same_chance(self):
         task = small_task(n=900)
         qualified = np.zeros((3, 3, 900), dtype=bool)
@@ -185,6 +192,74 @@ class TestTeachers:
         chosen = choose_teachers(task, qualified, max_lessons=12, seed=0)
         taken = np.bincount(task.codes[chosen[0] == 1])
         assert taken.tolist() == [5, 5, 2]
+
+
+class TestRehearsal:
+    """Two silos of 1000 rows each; the first member has 200 of the second's wrong."""
+
+    def setup_method(self):
+        owners = np.repeat([0, 1], 1000)
+        self.task = small_task(n=2000, owners=owners)
+        self.members = [
+            make_member(
+                name, LogisticRegression(), np.flatnonzero(owners == k), 3, 0, {}
+            )
+            for k, name in enumerate(["first", "second"])
+        ]
+        self.answers = np.array([self.task.codes, self.task.codes])
+        self.answers[0, 1000:1200] = 1 - self.answers[0, 1000:1200]
+        self.answers[1, 1900:] = 1 - self.answers[1, 1900:]
+
+    def rehearsed(self, task=None, seed=0, **masks):
+        everyone = np.ones(2, dtype=bool)
+        roles = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
+        task = self.task if task is None else task
+        found = qualified_teachers(task, self.answers, *roles)
+        return rehearsed_rows(task, self.members, found, self.answers, *roles, seed)
+
+    def test_rows_of_others_about_as_many_as_deficiencies(self):
+        rehearsed = self.rehearsed()
+        rows = np.flatnonzero(rehearsed[0, 1])
+        # Its own it knows, it is wrong before 1200, its teacher is wrong from 1900 on.
+        assert rows.min() >= 1200
+        assert rows.max() < 1900
+        assert 150 < len(rows) < 250
+        assert not rehearsed[0, 0].any()
+        assert not rehearsed[1].any()  # nothing that the first could teach it
+
+    def test_all_that_there_are_where_deficiencies_are_more(self):
+        self.answers[0, 1000:1800] = 1 - self.task.codes[1000:1800]
+        rows = np.flatnonzero(self.rehearsed()[0, 1])
+        np.testing.assert_array_equal(rows, np.arange(1800, 1900))
+
+    def test_seeded_and_by_content(self):
+        first, again, other = (self.rehearsed(seed=s) for s in (0, 0, 1))
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).any()
+        order = np.random.default_rng(0).permutation(2000)
+        for name in ("codes", "keys", "owners", "weights"):
+            setattr(self.task, name, getattr(self.task, name)[order])
+        self.answers = self.answers[:, order]
+        for k, member in enumerate(self.members):
+            member.rows = np.flatnonzero(self.task.owners == k)
+        np.testing.assert_array_equal(self.rehearsed(), first[:, :, order])
+
+    def test_counts_by_weight(self):
+        plain = self.rehearsed().sum()
+        self.task.weights[:] = 0.01
+        assert self.rehearsed().sum() == plain
+        self.task.weights[1000:1200] = 0.02
+        assert 1.6 * plain < self.rehearsed().sum() < 2.4 * plain
+
+    @pytest.mark.parametrize("role", ["students", "teachers", "changed"])
+    def test_nobody_else_takes_part(self, role):
+        assert not self.rehearsed(**{role: np.zeros(2, dtype=bool)}).any()
+
+    def test_who_shares_all_rows_has_nothing_to_rehearse(self):
+        self.task.owners = None
+        for member in self.members:
+            member.rows = np.arange(2000)
+        assert not self.rehearsed().any()
 
 
 class TestCompletion:
@@ -426,6 +501,33 @@ class TestGate:
         if np.std(by_fold) > 0:
             standard_error = np.std(by_fold, ddof=1) / np.sqrt(3)
             assert accepted == (np.mean(by_fold) > standard_error + 1e-9)
+
+    @pytest.mark.parametrize("weight", [1.0, 0.1, 0.3])
+    @pytest.mark.parametrize("n_folds", [1, 2, 5, 10])
+    def test_a_gain_in_one_fold_alone_is_refused(self, n_folds, weight):
+        """It is its own standard error; rounding must not decide."""
+        task = small_task(n=40 * n_folds, n_folds=n_folds)
+        task.weights *= weight
+        after = np.eye(2)[task.codes]
+        everywhere = np.ones(len(task.y), dtype=bool)
+        for fold in range(n_folds):
+            mine = np.flatnonzero(task.folds == fold)
+            elsewhere = np.flatnonzero(task.folds != fold)
+            for won in (1, 3, 7, 9):
+                before = after.copy()
+                before[mine[:won]] = before[mine[:won], ::-1]
+                assert not _gains(task, before, after, everywhere)
+                assert not _gains(task, after, before, everywhere)
+                if n_folds > 1:
+                    before[elsewhere[:1]] = before[elsewhere[:1], ::-1]
+                    assert _gains(task, before, after, everywhere)
+
+    def test_as_much_won_as_lost_is_no_gain(self):
+        task = small_task(n=18)
+        task.weights[:] = 0.1
+        before = np.eye(2)[np.where(np.arange(18) % 2, task.codes, 1 - task.codes)]
+        everywhere = np.ones(18, dtype=bool)
+        assert not _gains(task, before, before[:, ::-1], everywhere)
 
     def test_gains_count_by_weight_and_among_the_rows_that_judge(self):
         before, proposed = self.winning([3, -1, 3]), {0: self.helpful()}
