@@ -75,7 +75,9 @@ class CooperativeDistiller(MemberEnsemble):
     and the student trains again with such lessons. Only virtual instances and models
     move, never a training row. This is cooperative distillation [1]_, made robust:
     every judgement and every lesson comes from a copy that did not see the row's
-    label, and a student keeps a refit only if it is better on rows it did not see.
+    label; a teacher must deserve the student's trust; a student also rehearses rows of
+    others that it has right; and it keeps a refit only if it is clearly better on rows
+    it did not see.
 
     Parameters
     ----------
@@ -115,8 +117,8 @@ class CooperativeDistiller(MemberEnsemble):
 
     accept : {"all", "own"} or None, default="all"
         Rows that judge whether a student keeps a refit: those of all silos, or only
-        its own. None keeps every refit, in a single round whatever `n_rounds` says,
-        which is the published algorithm.
+        its own. The gain must be more than its standard error over the folds. None
+        keeps every refit, in a single round whatever `n_rounds` says, as published.
 
     combine : {"stack", "soft", "hard"} or classifier, default="stack"
         How the members' answers become one: a final estimator trained on the
@@ -124,7 +126,7 @@ class CooperativeDistiller(MemberEnsemble):
         probability, or the majority.
 
     max_lessons : int, default=None
-        Most deficiencies of one student that are taught in one round, chosen from all
+        Most rows that one student is taught about in one round, chosen from all
         classes in turn. All by default.
 
     n_jobs : int, default=None
@@ -164,13 +166,15 @@ class CooperativeDistiller(MemberEnsemble):
 
     history_ : pandas.DataFrame
         One line for each round and pair of student and teacher: `deficiencies` (rows
-        that the teacher has right and the student wrong), `asked` (rows for which
-        this teacher was chosen), `found` (answers of the engine), `rechecked`
+        that the student has wrong and the teacher, trusted there, has right), `asked`
+        (rows for which this teacher was chosen, to mend or to rehearse), `found`
+        (answers of the engine), `rechecked`
         (answers that held when the teacher was asked again), `taught` (lessons,
         copies of training rows left out), `accepted` (whether the student kept its
         refit with the lessons of all its teachers), `kept` (lessons after the
-        gate), the student's out-of-fold accuracy `score_before` and `score_after`,
-        and `failure`, what went wrong.
+        gate), the student's out-of-fold accuracy `score_before` and `score_after`
+        (NaN without a gate and a final estimator, as nobody needs them), and
+        `failure`, what went wrong.
 
     n_features_in_ : int
         Number of columns, without the silo column.
