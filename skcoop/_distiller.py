@@ -221,7 +221,7 @@ class CooperativeDistiller(MemberEnsemble):
     >>> distiller.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.9
     True
     >>> sorted(distiller.lessons_["student"].unique())
-    ['bayes', 'linear', 'tree']
+    ['bayes', 'tree']
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
