@@ -34,7 +34,7 @@ from skcoop._deficiencies import qualified_teachers, rehearsed_rows
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
-from skcoop._gate import Verdict, decide
+from skcoop._gate import decide
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
@@ -370,12 +370,11 @@ class CooperativeDistiller(MemberEnsemble):
                 **jobs,
             )
             record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
-            self._report(number, verdicts)
-
             # 8. Repeat with improved members as teachers, until none improves.
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
+            self._report(number, len(improved), len(verdicts), lessons)
             if not improved:
                 break
             changed = np.isin(np.arange(len(members)), improved)
@@ -453,16 +452,15 @@ class CooperativeDistiller(MemberEnsemble):
             members.append(member)
         return task, members, rows
 
-    def _report(self, number: int, verdicts: dict[int, Verdict]) -> None:
-        if not self.verbose:
-            return
-        improved = [v for v in verdicts.values() if v.accepted]
-        taught = sum(len(v.lessons) for v in improved)
-        print(
-            f"[{type(self).__name__}] round {number} of {self._n_rounds()}: "
-            f"{len(improved)} of {len(verdicts)} students improved, "
-            f"with {taught} lessons so far"
-        )
+    def _report(
+        self, number: int, improved: int, taught: int, lessons: Sequence[Lessons]
+    ) -> None:
+        if self.verbose:
+            print(
+                f"[{type(self).__name__}] round {number} of {self._n_rounds()}: "
+                f"{improved} of {taught} students improved, "
+                f"{sum(map(len, lessons))} lessons kept so far"
+            )
 
     def _fit_improved(
         self,

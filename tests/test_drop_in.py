@@ -737,3 +737,14 @@ def test_tables_without_lines_look_like_tables_with_lines(attribute):
     assert list(empty.columns) == list(full.columns)
     pd.testing.assert_series_equal(empty.dtypes, full.dtypes)
     assert list(empty[empty["kept"] > 0]["student"]) == []
+
+
+def test_verbose_prints_a_line_for_each_round(capsys):
+    fitted = distiller(verbose=1).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == fitted.history_["round"].max()
+    assert lines[0].startswith("[CooperativeDistiller] round 1 of ")
+    kept = fitted.lessons_["kept"].sum()
+    assert lines[-1].endswith(f" {kept} lessons kept so far")
+    distiller().fit(X, y)
+    assert capsys.readouterr().out == ""
