@@ -3,7 +3,7 @@
 Each variant is the distiller's parameters and a context in which it is fitted.
 """
 
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from unittest import mock
 
 import numpy as np
@@ -13,15 +13,14 @@ from skcoop import _cooperation, _distiller, _gate, _lessons
 from skcoop._members import FittedMember
 
 
-def replaced(module, name, function):
-    return lambda: mock.patch.object(module, name, function)
+def replaced(module, **steps):
+    return lambda: mock.patch.multiple(module, **steps)
 
 
-def trust_everybody(task, answers, students, teachers, changed):
+def trust_everybody(task, answers, pairs):
     """Let whoever is right teach whoever is wrong, however often by luck."""
     right = answers == task.codes
-    able = students[:, None] & teachers & (changed[:, None] | changed)
-    return ~right[:, None] & right & able[:, :, None]
+    return ~right[:, None] & right & pairs[:, :, None]
 
 
 def nothing_rehearsed(task, members, deficiencies, *args):
@@ -29,12 +28,11 @@ def nothing_rehearsed(task, members, deficiencies, *args):
     return np.zeros_like(deficiencies)
 
 
-def everything_rehearsed(task, members, deficiencies, answers, students, teachers, *_):
+def everything_rehearsed(task, members, deficiencies, answers, pairs, seed):
     """Teach every row of others that some teacher has right (no focus)."""
     right = answers == task.codes
-    known = right[:, None] & right & (students[:, None] & teachers)[:, :, None]
+    known = right[:, None] & right & pairs[:, :, None]
     for k, member in enumerate(members):
-        known[k, k] = False
         known[k][:, member.rows] = False
     return known
 
@@ -61,13 +59,8 @@ def confident_teachers():
         best = np.where(qualified, proba, -1.0).argmax(axis=1)
         return np.where(qualified.any(axis=1), best, -1)
 
-    with ExitStack() as stack:
-        for name, function in {
-            "cross_fit": catch,
-            "decide": follow,
-            "choose_teachers": choose,
-        }.items():
-            stack.enter_context(mock.patch.object(_distiller, name, function))
+    steps = {"cross_fit": catch, "decide": follow, "choose_teachers": choose}
+    with mock.patch.multiple(_distiller, **steps):
         yield
 
 
@@ -100,13 +93,8 @@ def all_teachers():
                 proposed[k] = proposed[k] + lessons if k in proposed else lessons
         return proposed
 
-    with ExitStack() as stack:
-        for name, function in {
-            "choose_teachers": choose,
-            "ask_teachers": ask_all,
-            "translate": translate_all,
-        }.items():
-            stack.enter_context(mock.patch.object(_distiller, name, function))
+    steps = {"choose_teachers": choose, "ask_teachers": ask_all}
+    with mock.patch.multiple(_distiller, **steps, translate=translate_all):
         yield
 
 
@@ -130,16 +118,6 @@ def no_cross_fitting():
         yield
 
 
-@contextmanager
-def as_published():
-    """Teach deficiencies only, by whoever is right."""
-    with (
-        mock.patch.object(_distiller, "qualified_teachers", trust_everybody),
-        mock.patch.object(_distiller, "rehearsed_rows", nothing_rehearsed),
-    ):
-        yield
-
-
 VARIANTS = {
     "default": ({}, nullcontext),
     "alpha=0.2": ({"alpha": 0.2}, nullcontext),
@@ -153,25 +131,29 @@ VARIANTS = {
     "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
     "whoever is right teaches, trusted or not": (
         {},
-        replaced(_distiller, "qualified_teachers", trust_everybody),
+        replaced(_distiller, qualified_teachers=trust_everybody),
     ),
     "no rehearsal": (
         {},
-        replaced(_distiller, "rehearsed_rows", nothing_rehearsed),
+        replaced(_distiller, rehearsed_rows=nothing_rehearsed),
     ),
     "no rehearsal, everybody trusted, no gate, as published": (
         {"accept": None},
-        as_published,
+        replaced(
+            _distiller,
+            qualified_teachers=trust_everybody,
+            rehearsed_rows=nothing_rehearsed,
+        ),
     ),
     "all rows of others are taught (no focus), one round": (
         {"n_rounds": 1},
-        replaced(_distiller, "rehearsed_rows", everything_rehearsed),
+        replaced(_distiller, rehearsed_rows=everything_rehearsed),
     ),
     "the most confident teacher": ({}, confident_teachers),
     "all teachers answer each row": ({}, all_teachers),
     "no completion": (
         {},
-        replaced(_lessons, "complete", lambda lessons, own, metric: lessons),
+        replaced(_lessons, complete=lambda lessons, own, metric: lessons),
     ),
     "lessons change all columns": ({}, all_columns),
     "engine: random values in random columns": (

@@ -10,29 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._members import Member
-from skcoop._task import Task, mixed
+from skcoop._task import ROUNDING, Task, mixed
 
 
-def qualified_teachers(
-    task: Task,
-    answers: NDArray[np.intp],
+def pairs_with_news(
     students: NDArray[np.bool_],
     teachers: NDArray[np.bool_],
     changed: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Find R(i->j), the rows that member j gets wrong and member i gets right.
+    """Tell which student may learn from which teacher in this round.
 
-    A teacher that is right about a row by luck teaches noise. So it must deserve the
-    student's trust: where it contradicts the student with this answer, about rows of
-    this silo, it is right more often than the student. And two members that have not
-    changed since the last round have nothing new to say to each other.
+    Two members that have not changed since the last round have nothing new to say to
+    each other.
 
     Parameters
     ----------
-    task : Task
-        The rows.
-    answers : ndarray of int, shape (n_members, n_samples)
-        The class that each member gives to each row, judged out of sample.
     students : ndarray of bool, shape (n_members,)
         Members that can learn.
     teachers : ndarray of bool, shape (n_members,)
@@ -42,11 +34,37 @@ def qualified_teachers(
 
     Returns
     -------
+    pairs : ndarray of bool, shape (n_members, n_members)
+        ``pairs[j, i]`` says whether teacher i may teach student j.
+    """
+    pairs = students[:, None] & teachers & (changed[:, None] | changed)
+    return pairs & ~np.eye(len(pairs), dtype=bool)
+
+
+def qualified_teachers(
+    task: Task, answers: NDArray[np.intp], pairs: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Find R(i->j), the rows that member j gets wrong and member i gets right.
+
+    A teacher that is right about a row by luck teaches noise. So it must deserve the
+    student's trust: where it contradicts the student with this answer, about rows of
+    this silo, it is right more often than the student.
+
+    Parameters
+    ----------
+    task : Task
+        The rows.
+    answers : ndarray of int, shape (n_members, n_samples)
+        The class that each member gives to each row, judged out of sample.
+    pairs : ndarray of bool, shape (n_members, n_members)
+        As :func:`pairs_with_news` gives them.
+
+    Returns
+    -------
     qualified : ndarray of bool, shape (n_members, n_members, n_samples)
         ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
     """
     right = answers == task.codes
-    able = students[:, None] & teachers & (changed[:, None] | changed)
     owners = np.zeros(len(task.y)) if task.owners is None else task.owners
     qualified = np.zeros((len(answers), *answers.shape), dtype=bool)
     for owner in np.unique(owners):
@@ -57,10 +75,9 @@ def qualified_teachers(
             deserved = (~right[:, rows] * task.weights[rows]) @ right[:, rows].T
             misled = right[:, others] * task.weights[others]
             misled = misled @ (answers[:, others] == code).T
-            # Sums of fractional weights that should be equal differ by their rounding.
-            trusted = able & (deserved > (1 + 1e-9) * misled)
-            pairs = ~right[:, None, rows] & right[None, :, rows]
-            qualified[:, :, rows] = pairs & trusted[:, :, None]
+            trusted = pairs & (deserved > (1 + ROUNDING) * misled)
+            deficient = ~right[:, None, rows] & right[:, rows]
+            qualified[:, :, rows] = deficient & trusted[:, :, None]
     return qualified
 
 
@@ -69,9 +86,7 @@ def rehearsed_rows(
     members: Sequence[Member],
     deficiencies: NDArray[np.bool_],
     answers: NDArray[np.intp],
-    students: NDArray[np.bool_],
-    teachers: NDArray[np.bool_],
-    changed: NDArray[np.bool_],
+    pairs: NDArray[np.bool_],
     seed: int,
 ) -> NDArray[np.bool_]:
     """Add about as many rows that a student has right as there are deficiencies.
@@ -82,7 +97,7 @@ def rehearsed_rows(
 
     Parameters
     ----------
-    task, answers, students, teachers, changed
+    task, answers, pairs
         As in :func:`qualified_teachers`.
     members : list of Member
         All members.
@@ -98,10 +113,8 @@ def rehearsed_rows(
     """
     right = answers == task.codes
     rehearsed = np.zeros_like(deficiencies)
-    for student in map(int, np.flatnonzero(students)):
-        able = teachers & (changed | changed[student])
-        able[student] = False
-        known = right[student] & (right & able[:, None]).any(axis=0)
+    for student, able in enumerate(pairs):
+        known = right[student] & right[able].any(axis=0)
         known[members[student].rows] = False
         wrong = task.weights[deficiencies[student].any(axis=0)].sum()
         share = wrong / max(task.weights[known].sum(), wrong, np.finfo(float).tiny)

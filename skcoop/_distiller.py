@@ -30,7 +30,11 @@ from skcoop._cooperation import (
     refit_members,
     rows_of,
 )
-from skcoop._deficiencies import qualified_teachers, rehearsed_rows
+from skcoop._deficiencies import (
+    pairs_with_news,
+    qualified_teachers,
+    rehearsed_rows,
+)
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
@@ -337,10 +341,10 @@ class CooperativeDistiller(MemberEnsemble):
             # 3. Deficiencies: rows that a student has wrong and a teacher has right;
             # and as many rows of others that it has right, lest it forgets them.
             said = np.array([j.proba.argmax(axis=1) for j in judgements])
-            roles = students, teachers, changed
-            deficiencies = qualified_teachers(task, said, *roles)
+            pairs = pairs_with_news(students, teachers, changed)
+            deficiencies = qualified_teachers(task, said, pairs)
             rehearsed = rehearsed_rows(
-                task, members, deficiencies, said, *roles, seed + number
+                task, members, deficiencies, said, pairs, seed + number
             )
 
             # 4. Each chosen teacher answers with a quintessential counterfactual.

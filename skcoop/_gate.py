@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from skcoop._cooperation import Judgement, cross_fit
 from skcoop._lessons import Lessons, without_duplicates
 from skcoop._members import Member
-from skcoop._task import Task
-
-_ROUNDING = 1e-9
+from skcoop._task import ROUNDING, Task
 
 
 @dataclass
@@ -139,6 +137,5 @@ def _gains(
     was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
     weights = np.where(rows, task.weights, 0.0)
     gains = np.bincount(task.folds, weights * (1.0 * became - was), task.n_folds)
-    # Sums of fractional weights that should be equal differ by their rounding.
-    error = (1 + _ROUNDING) * np.sqrt((gains**2).sum())
-    return bool(gains.sum() > error + _ROUNDING * weights.sum())
+    error = (1 + ROUNDING) * np.sqrt((gains**2).sum())
+    return bool(gains.sum() > error + ROUNDING * weights.sum())

@@ -15,6 +15,10 @@ from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, take
 from skcoop._validation import check_finite
 
+# Sums of fractional weights that should be equal differ by their rounding: less than
+# this share of them is no difference.
+ROUNDING = 1e-9
+
 
 @dataclass
 class Task:

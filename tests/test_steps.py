@@ -10,7 +10,11 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._completion import complete
 from skcoop._cooperation import Judgement, rows_of
-from skcoop._deficiencies import qualified_teachers, rehearsed_rows
+from skcoop._deficiencies import (
+    pairs_with_news,
+    qualified_teachers,
+    rehearsed_rows,
+)
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableCodec
@@ -78,7 +82,7 @@ class TestTeachers:
         everyone = np.ones(len(answers), dtype=bool)
         masks = {k: np.array(v, dtype=bool) for k, v in masks.items()}
         chosen = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
-        return qualified_teachers(task, np.array(answers), *chosen)
+        return qualified_teachers(task, np.array(answers), pairs_with_news(*chosen))
 
     def test_only_wrong_rows_are_taught_by_those_who_are_right(self):
         # No row has the label 2: who says so is wrong, and contradicts nobody wrongly
@@ -213,9 +217,10 @@ class TestRehearsal:
     def rehearsed(self, task=None, seed=0, **masks):
         everyone = np.ones(2, dtype=bool)
         roles = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
+        pairs = pairs_with_news(*roles)
         task = self.task if task is None else task
-        found = qualified_teachers(task, self.answers, *roles)
-        return rehearsed_rows(task, self.members, found, self.answers, *roles, seed)
+        found = qualified_teachers(task, self.answers, pairs)
+        return rehearsed_rows(task, self.members, found, self.answers, pairs, seed)
 
     def test_rows_of_others_about_as_many_as_deficiencies(self):
         rehearsed = self.rehearsed()

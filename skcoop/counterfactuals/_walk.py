@@ -145,16 +145,11 @@ class Walk:
             each = np.repeat(some, _STEPS - 1)
             back = rank[each] < cuts.reshape(-1, 1)
             good = self._try(rows[each], np.where(back, Q[each], Z[each]), _STEPS - 1)
-            place = good.argmax(axis=1)
-            fits = good.any(axis=1)
-            larger = np.column_stack([high[some] + 1, cuts])
-            low[some] = np.where(fits, cuts[np.arange(len(some)), place], low[some])
-            high[some] = (
-                np.take_along_axis(
-                    larger, np.where(fits, place, _STEPS - 1)[:, None], axis=1
-                )[:, 0]
-                - 1
-            )
+            # The cut that counts is the new low, and below the one before it the high.
+            place = np.where(good.any(axis=1), good.argmax(axis=1), _STEPS - 1)
+            bounds = np.column_stack([high[some] + 1, cuts, low[some]])
+            at = np.arange(len(some))
+            low[some], high[some] = bounds[at, place + 1], bounds[at, place] - 1
 
     def come_back(self) -> None:
         """Search the way between each row and its end for the nearest valid step."""
