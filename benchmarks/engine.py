@@ -20,7 +20,7 @@ import dice_ml
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_digits, make_classification
+from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -28,7 +28,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from benchmarks import keel
+from benchmarks import single_tables
 from benchmarks.formatting import table
 from skcoop.counterfactuals import BatchedDice
 
@@ -40,14 +40,6 @@ SIZES = [10, 100, 1000, 10_000]
 FEW = {"random": 15, "kdtree": 15, "genetic": 4, "NICE": 60}
 TIME_LIMIT = 20.0
 TABLES = ["breast_cancer", "german", "vehicle", "digits"]
-
-
-def load(name, data_home):
-    if name == "breast_cancer":
-        return load_breast_cancer(return_X_y=True, as_frame=True)
-    if name == "digits":
-        return load_digits(return_X_y=True, as_frame=True)
-    return keel.read(name, data_home)
 
 
 def encoded(encoder):
@@ -379,7 +371,7 @@ def compare(cells):
 
 def run(options):
     warnings.simplefilter("ignore")
-    data = {name: load(name, options.data_home) for name in TABLES}
+    data = {name: single_tables.load(name, options.data_home) for name in TABLES}
     cells, growths = {}, []
     for name, (X, y) in data.items():
         for kind, make_teacher in TEACHERS.items():

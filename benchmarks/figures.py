@@ -6,11 +6,11 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import baselines
-from benchmarks.formatting import PAGES
+from benchmarks.formatting import PAGES, standard_error
 from skcoop._frames import TableCodec
 
 BLUE, GREY, ORANGE = "#0072B2", "#9a9a9a", "#D55E00"
-CLASSES = ["#0072B2", "#D55E00"]
+CLASSES = [BLUE, ORANGE]
 
 
 def _pyplot():
@@ -174,12 +174,11 @@ def overlap(shares, curves):
     figure, ax = plt.subplots(figsize=(5, 3.4))
     kinds = zip(curves.items(), ("o", "s"), (BLUE, ORANGE), strict=True)
     for (name, gains), marker, color in kinds:
-        error = gains.std(axis=1, ddof=1) / np.sqrt(gains.shape[1])
         mean = 100 * gains.mean(axis=1)
         ax.errorbar(
             100 * np.array(shares),
             mean,
-            yerr=100 * error,
+            yerr=100 * standard_error(gains),
             fmt=f"{marker}-",
             color=color,
             capsize=3,

@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks import keel
+from benchmarks import keel, single_tables
 from benchmarks.engines import (
     MostOfTheWay,
     RandomValues,
@@ -46,11 +43,7 @@ ALGORITHMS = [
 
 
 def pipelines():
-    strings = make_column_selector(dtype_include=["object", "str"])
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    encoder = make_column_transformer((one_hot, strings), remainder=numbers)
-    return [make_pipeline(encoder, algorithm) for algorithm in ALGORITHMS]
+    return [make_pipeline(single_tables.scaled(), model) for model in ALGORITHMS]
 
 
 def four_hospitals(data_home, seed):
@@ -93,8 +86,7 @@ def vehicle(data_home, seed):
 def phoneme(data_home, seed):
     """One table for all members, 1200 of its rows."""
     X, y = keel.read("phoneme", data_home)
-    rows = np.random.default_rng(seed).permutation(len(y))[:1200]
-    return X.iloc[rows].reset_index(drop=True), y[rows], None
+    return *single_tables.sample(X, y, seed, 1200), None
 
 
 TABLES = [four_hospitals, credit_by_age, digits_lacking, cancer, vehicle, phoneme]

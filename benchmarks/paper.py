@@ -70,7 +70,7 @@ def methods(name):
 
 
 def small(setting):
-    """Return a setting with few of its rows and short training."""
+    """Return a setting with few of its training rows."""
     draw = np.random.default_rng(0)
     rows = np.sort(draw.permutation(len(setting.y))[: max(300, len(setting.y) // 5)])
     X = setting.X.iloc[rows] if hasattr(setting.X, "iloc") else setting.X[rows]
@@ -90,6 +90,13 @@ def judge(models, setting):
     right = classes[proba.argmax(axis=2)] == setting.y_test
     vote = classes[proba.mean(axis=0).argmax(axis=1)] == setting.y_test
     return right.mean(axis=1), vote.mean()
+
+
+def before_and_after(model, setting):
+    """Return a distiller's members' accuracies before and after, and its own."""
+    before, _ = judge(model.initial_estimators_, setting)
+    after, _ = judge(model.estimators_, setting)
+    return before, after, model.score(setting.X_test, setting.y_test)
 
 
 def one_split(name, options, seed):
@@ -222,9 +229,7 @@ def overlap_split(options, share, seed):
         if options.quick:
             setting = small(setting)
         model = baselines.distiller(setting, seed)
-        before, _ = judge(model.initial_estimators_, setting)
-        after, _ = judge(model.estimators_, setting)
-        score = model.score(setting.X_test, setting.y_test)
+        before, after, score = before_and_after(model, setting)
         result.append([before.mean(), after.mean(), score])
     return result
 
@@ -275,15 +280,13 @@ def run_overlap(options):
 
 
 def ablation_split(name, options, variant, seed):
-    """Return gain, least gain, the ensemble's accuracy and the lessons kept."""
+    """Return the members' mean gain, the distiller's accuracy and the lessons kept."""
     warnings.simplefilter("ignore")
     setting = drawn(name, options, seed)
     params, context = VARIANTS[variant]
     with context():
         model = baselines.distiller(setting, seed, **params)
-    before, _ = judge(model.initial_estimators_, setting)
-    after, _ = judge(model.estimators_, setting)
-    score = model.score(setting.X_test, setting.y_test)
+    before, after, score = before_and_after(model, setting)
     return [(after - before).mean(), score, model.lessons_["kept"].sum()]
 
 

@@ -122,16 +122,27 @@ def _loans(seed, sizes, shared=0.6):
     draw = np.random.default_rng(seed)
     kinds = X["homeownership"].str.lower().to_numpy(dtype=str)
     X = X.drop(columns="homeownership")
+    silos = zip(LENDERS.items(), sizes, strict=True)
+    parts = _deal(
+        X, y, {name: (kinds == kind, size) for (name, kind), size in silos}, 1500, draw
+    )
+    columns = overlapping_columns(list(X.columns), 2, shared, draw)
+    return parts, columns
+
+
+def _deal(X, y, silos, n_test, draw):
+    """Draw training rows for each silo, from those it may have, and test rows of all.
+
+    Silos are pairs by name: which rows may belong to it, and how many it trains on.
+    """
     train, owners, test = [], [], []
-    for (name, kind), size in zip(LENDERS.items(), sizes, strict=True):
-        rows = draw.permutation(np.flatnonzero(kinds == kind))
+    for name, (mine, size) in silos.items():
+        rows = draw.permutation(np.flatnonzero(mine))
         train.append(rows[:size])
-        test.append(rows[-1500:])
+        test.append(rows[-n_test:])
         owners += [name] * size
     train, test = np.concatenate(train), np.concatenate(test)
-    columns = overlapping_columns(list(X.columns), 2, shared, draw)
-    parts = X.iloc[train], y[train], np.array(owners), X.iloc[test], y[test]
-    return parts, columns
+    return X.iloc[train], y[train], np.array(owners), X.iloc[test], y[test]
 
 
 def overlapping_columns(names, n_members, shared, draw):
@@ -187,15 +198,11 @@ def credit_by_job(data_home, seed, shared=0.6):
         "partime": (scaled(), KNeighborsClassifier()),
     }
     columns = overlapping_columns(list(X.columns), 3, shared, draw)
-    train, owners, test, members = [], [], [], []
-    for own, (job, steps) in zip(columns, algorithms.items(), strict=True):
-        rows = draw.permutation(np.flatnonzero(jobs == job))
-        train.append(rows[:150])
-        test.append(rows[-300:])
-        owners += [job] * 150
-        members.append((job, reading(own, *steps)))
-    train, test = np.concatenate(train), np.concatenate(test)
-    parts = X.iloc[train], y[train], np.array(owners), X.iloc[test], y[test]
+    parts = _deal(X, y, {job: (jobs == job, 150) for job in algorithms}, 300, draw)
+    members = [
+        (job, reading(own, *steps))
+        for own, (job, steps) in zip(columns, algorithms.items(), strict=True)
+    ]
     return Setting(*parts, members, {})
 
 

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from benchmarks import single_tables
-from benchmarks.formatting import mean_and_error, table
+from benchmarks.formatting import mean_and_error, standard_error, table
 from benchmarks.settings import soft_vote
 from benchmarks.single_tables import REPORTED, TUNED_ON
 from skcoop import CooperativeDistiller
@@ -125,12 +125,7 @@ def page(names, by):
             ]
         )
     against = differences["distiller - soft vote"]
-    error = against.std(axis=1, ddof=1) / np.sqrt(against.shape[1])
-    worse = [
-        n
-        for n, m, e in zip(names, against.mean(axis=1), error, strict=True)
-        if m < -2 * e
-    ]
+    worse = np.array(names)[against.mean(axis=1) < -2 * standard_error(against)]
     ratios = {
         kind: by[f"{kind}, seconds"].mean(axis=1) / by["stacking, seconds"].mean(axis=1)
         for kind in ("distiller", "no gate, soft vote")
