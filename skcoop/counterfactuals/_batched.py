@@ -176,7 +176,7 @@ class BatchedDice(BaseEstimator):
             categorical_features=self.categorical_features,
             seed=seed,
         )
-        Q = search.codec.encode(X)
+        Q = search.Q
         shape = (len(Q), total_CFs)
         found = np.repeat(Q[:, None], total_CFs, axis=1)
         valid, copied = np.zeros((2, *shape), dtype=bool)
@@ -184,7 +184,7 @@ class BatchedDice(BaseEstimator):
         led_to = np.full(shape, -1, dtype=np.intp)
         for start in range(0, len(Q), _BLOCK):
             block = slice(start, start + _BLOCK)
-            asked = search.pose(Q[block], labels[block], alpha)
+            asked = search.pose(block, labels[block], alpha)
             before[block] = asked.before[:, None]
             target[block] = asked.target[:, None]
             for number, best in enumerate(search.answer(asked, total_CFs)):

@@ -73,10 +73,11 @@ class Search:
         self.codec = TableCodec(stack(background, X))
         self.n_predictions = 0
         names = self.codec.names
-        rows = self.codec.encode(background)
+        rows, self.Q = self.codec.encode(background), self.codec.encode(X)
         self.reads = columns_read(teacher, names)
         self.varies = self._columns_to_vary(features_to_vary)
         self._refuse_infinite(rows, "background")
+        self._refuse_infinite(self.Q, "X")
         self.coded = self.codec.coded.copy()
         self.coded[self._positions(categorical_features, "categorical_features")] = True
         self.metric = RowMetric(self.codec, rows, self.coded)
@@ -90,9 +91,11 @@ class Search:
             self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
         rows = rows[self.places]
         self.donors = self._permitted(rows, permitted_range or {})
-        # One row for each class, as they are looked up by class.
         scored = np.where(np.isnan(self.donors), rows, self.donors)
-        self.proba_of = _or_hopeless(np.ascontiguousarray(self.ask(scored).T))
+        proba = self.ask(np.concatenate([scored, self.Q]))
+        self.before = proba[len(scored) :]
+        # One row for each class, as they are looked up by class.
+        self.proba_of = _or_hopeless(np.ascontiguousarray(proba[: len(scored)].T))
         self.varied = np.flatnonzero(self.varies)
         self.guess = None
         if len(self.donors) and len(self.varied):
@@ -210,12 +213,12 @@ class Search:
         """Return the probability of one class for each encoded row."""
         return self.ask(Z)[np.arange(len(Z)), codes]
 
-    def pose(self, Q: FloatMatrix, labels: NDArray[Any], alpha: float) -> Asked:
-        """Work out what is asked of a block of rows."""
-        self._refuse_infinite(Q, "X")
+    def pose(self, block: slice, labels: NDArray[Any], alpha: float) -> Asked:
+        """Work out what is asked of a block of rows, given their labels."""
+        Q = self.Q[block]
         match = labels[:, None] == np.asarray(self.teacher.classes_, dtype=object)
         codes, known = match.argmax(axis=1), match.any(axis=1)
-        before = np.where(known, self.ask_for(codes, Q), 0.0)
+        before = np.where(known, self.before[block][np.arange(len(Q)), codes], 0.0)
         target = target_probability(before, alpha)
         return Asked(Q, codes, known, before, target, before >= 1 - TOLERANCE, alpha)
 

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from skcoop.counterfactuals._search import Found, Search
 
 # Searches cut what is left into 4 steps and ask about all cuts at once: asking a model
-# often costs more than asking it about a few more rows. The way between a row and its
-# end is cut twice: an answer is within 1/16 of the nearest on its way.
-_STEPS, _SECTIONS = 4, 2
+# often costs more than asking it about a few more rows. For few rows, it costs more
+# than asking about all that a search could come to ask. Neither changes an answer.
+_STEPS, _AT_ONCE = 4, 1000
+# The way between a row and its end has 16 steps.
+_WAY = 16
 # Candidates put to the teacher at once: bounds memory, changes no answer.
 _MOST_CANDIDATES = 30_000
 
@@ -136,20 +139,11 @@ class Walk:
         worth = np.full(changes.shape, np.inf)
         np.divide(losses, changes, out=worth, where=changes > 0)
         rank = np.argsort(np.argsort(worth, axis=1, kind="stable"), axis=1)
-        low, high = np.zeros(len(rows), dtype=np.intp), (changes > 0).sum(axis=1)
-        while (low < high).any():
-            some = np.flatnonzero(low < high)
-            way = (high[some] - low[some])[:, None]
-            # The largest number that is tried first: it counts if it is good.
-            cuts = low[some, None] + -(-way * np.arange(_STEPS - 1, 0, -1) // _STEPS)
-            each = np.repeat(some, _STEPS - 1)
-            back = rank[each] < cuts.reshape(-1, 1)
-            good = self._try(rows[each], np.where(back, Q[each], Z[each]), _STEPS - 1)
-            # The cut that counts is the new low, and below the one before it the high.
-            place = np.where(good.any(axis=1), good.argmax(axis=1), _STEPS - 1)
-            bounds = np.column_stack([high[some] + 1, cuts, low[some]])
-            at = np.arange(len(some))
-            low[some], high[some] = bounds[at, place + 1], bounds[at, place] - 1
+
+        def reverted(at: NDArray[np.intp], n: NDArray[np.intp]) -> FloatMatrix:
+            return np.where(rank[at] < n[:, None], Q[at], Z[at])
+
+        self._go_back(rows, (changes > 0).sum(axis=1), reverted)
 
     def come_back(self) -> None:
         """Search the way between each row and its end for the nearest valid step."""
@@ -164,18 +158,64 @@ class Walk:
         if len(some):
             good = self._try(some, self._between(some, ends, near[some]))
             far[some[good]] = near[some[good]]
-        for _ in range(_SECTIONS):
-            for rows in blocks(np.flatnonzero(near < far), _STEPS - 1):
-                width = (far[rows] - near[rows]) / _STEPS
-                steps = near[rows, None] + width[:, None] * np.arange(1, _STEPS)
-                each = np.repeat(rows, _STEPS - 1)
-                Z = self._between(each, ends, steps.ravel())
-                good = self._try(each, Z, _STEPS - 1)
-                found = np.where(good.any(axis=1), good.argmax(axis=1) + 1, _STEPS)
-                near[rows], far[rows] = (
-                    near[rows] + width * (found - 1),
-                    near[rows] + width * found,
-                )
+
+        def back(
+            rows: NDArray[np.intp], at: NDArray[np.intp], n: NDArray[np.intp]
+        ) -> FloatMatrix:
+            start = near[rows[at]]
+            return self._between(rows[at], ends, 1.0 - (1.0 - start) * n / _WAY)
+
+        for rows in blocks(np.flatnonzero(near < far), _STEPS - 1):
+            self._go_back(rows, np.full(len(rows), _WAY - 1), partial(back, rows))
+
+    def _go_back(
+        self,
+        rows: NDArray[np.intp],
+        most: NDArray[np.intp],
+        candidate: Callable[[NDArray[np.intp], NDArray[np.intp]], FloatMatrix],
+    ) -> None:
+        """Move each row back by as many steps as the target allows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_rows,)
+            The rows.
+        most : ndarray of int, shape (n_rows,)
+            Most steps that each can go back.
+        candidate : callable
+            Returns where some rows, given by their positions among `rows`, are after
+            so many steps back.
+        """
+        known = None
+        if most.sum() <= _AT_ONCE:
+            at = np.repeat(np.arange(len(rows)), most)
+            n = np.arange(len(at)) - np.repeat(np.cumsum(most) - most, most) + 1
+            known = np.full((len(rows), most.max(initial=0) + 1), np.nan)
+            known[at, n] = self._reached(rows[at], candidate(at, n))
+        low, high = np.zeros_like(most), most.copy()
+        after = self.after[rows]
+        while (low < high).any():
+            some = np.flatnonzero(low < high)
+            way = (high[some] - low[some])[:, None]
+            # The largest number comes first: it counts if it is good.
+            cuts = low[some, None] + -(-way * np.arange(_STEPS - 1, 0, -1) // _STEPS)
+            at, n = np.repeat(some, _STEPS - 1), cuts.ravel()
+            if known is None:
+                proba = self._reached(rows[at], candidate(at, n))
+            else:
+                proba = known[at, n]
+            proba = proba.reshape(-1, _STEPS - 1)
+            good = ~np.isnan(proba)
+            # The cut that counts is the new low, and below the one before it the high.
+            place = np.where(good.any(axis=1), good.argmax(axis=1), _STEPS - 1)
+            bounds = np.column_stack([high[some] + 1, cuts, low[some]])
+            proba = np.column_stack([proba, after[some]])
+            here = np.arange(len(some))
+            after[some] = proba[here, place]
+            low[some], high[some] = bounds[here, place + 1], bounds[here, place] - 1
+        moved = np.flatnonzero(low)
+        self.Z[rows[moved]] = candidate(moved, low[moved])
+        self.after[rows[moved]] = after[moved]
 
     def _between(
         self, rows: NDArray[np.intp], ends: FloatMatrix, step: NDArray[np.float64]
@@ -191,34 +231,22 @@ class Walk:
         Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
         return np.where(E == Q, Q, Z)
 
-    def _try(
-        self, rows: NDArray[np.intp], Z: FloatMatrix, each: int = 1
-    ) -> NDArray[np.bool_]:
-        """Ask about candidates and move to those that reach their target.
+    def _try(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.bool_]:
+        """Move rows to candidates that reach their target, and tell which do."""
+        proba = self._reached(rows, Z)
+        good = ~np.isnan(proba)
+        self.Z[rows[good]], self.after[rows[good]] = Z[good], proba[good]
+        return good
 
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_candidates,)
-            The row that each candidate is for.
-        Z : ndarray of shape (n_candidates, n_features)
-            The candidates, as they would be handed out. One that is the row itself is
-            no answer.
-        each : int, default=1
-            Candidates of one row, next to each other; the first good one counts.
+    def _reached(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
+        """Return the probability of candidates, NaN where they are no answer.
 
-        Returns
-        -------
-        good : ndarray of bool, shape (n_candidates,) or (n_rows, each)
-            Which candidates reach the target.
+        A candidate that misses its target or is the row itself is none.
         """
         proba = self.search.ask_for(self.asked.codes[rows], Z)
         good = proba >= self.asked.target[rows] - TOLERANCE
         good &= ~same_cells(Z, self.asked.Q[rows]).all(axis=1)
-        grouped = good.reshape(-1, each)
-        some = np.flatnonzero(grouped.any(axis=1))
-        chosen = some * each + grouped[some].argmax(axis=1)
-        self.Z[rows[chosen]], self.after[rows[chosen]] = Z[chosen], proba[chosen]
-        return grouped if each > 1 else good
+        return np.where(good, proba, np.nan)
 
 
 def blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:
