@@ -783,7 +783,7 @@ def test_odd_labels_and_teachers():
         def predict_proba(self, X):
             return np.full(len(X), 0.5)
 
-    with pytest.raises(ValueError, match=r"shape \(149,\) for 149 rows and 2 classes"):
+    with pytest.raises(ValueError, match=r"shape \(299,\) for 299 rows and 2 classes"):
         BatchedDice().generate(Flat(), X, y, background=X)
     with pytest.raises(ValueError, match="'x1' of X holds infinite"):
         endless = X.copy()

@@ -1,0 +1,163 @@
+"""Probabilities as targets: what they must equal, for each way of fitting them."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from skcoop._soft_targets import drawn_labels, fit_soft
+
+X, y = make_classification(
+    n_samples=120, n_features=5, n_informative=4, n_redundant=0, n_classes=3,
+    random_state=0,
+)  # fmt: skip
+CLASSES = np.array(["high", "low", "middle"])
+LABELS = np.eye(3)[y]
+draw = np.random.default_rng(0)
+SOFT = draw.dirichlet(np.ones(3), len(y))
+WEIGHTS = draw.uniform(0.5, 2.0, len(y))
+
+ALL = [
+    LogisticRegression(),
+    DecisionTreeClassifier(random_state=0),
+    RandomForestClassifier(10, random_state=0),
+    GaussianNB(),
+    KNeighborsClassifier(),
+    LinearDiscriminantAnalysis(),
+    make_pipeline(StandardScaler(), LogisticRegression()),
+    make_pipeline(StandardScaler(), KNeighborsClassifier(3)),
+    make_pipeline(StandardScaler(), LinearDiscriminantAnalysis()),
+]
+
+
+@pytest.mark.parametrize("estimator", ALL, ids=str)
+def test_certain_targets_are_labels(estimator):
+    soft = fit_soft(estimator, X, LABELS, CLASSES)
+    bare = clone(estimator).fit(X, CLASSES[y])
+    assert type(soft) is type(bare)
+    np.testing.assert_array_equal(soft.predict_proba(X), bare.predict_proba(X))
+    np.testing.assert_array_equal(soft.classes_, bare.classes_)
+
+
+@pytest.mark.parametrize("estimator", ALL, ids=str)
+def test_soft_targets_are_followed_and_the_classifier_left_alone(estimator):
+    params = estimator.get_params()
+    soft = fit_soft(estimator, X, 0.7 * LABELS + 0.1, CLASSES, seed=3)
+    assert estimator.get_params().keys() == params.keys()
+    assert not hasattr(estimator, "classes_")
+    np.testing.assert_array_equal(soft.classes_, CLASSES)
+    proba = soft.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert (soft.predict(X) == CLASSES[y]).mean() > 0.6
+    again = fit_soft(estimator, X, 0.7 * LABELS + 0.1, CLASSES, seed=3)
+    np.testing.assert_array_equal(again.predict_proba(X), proba)
+
+
+def test_logistic_regression_minimises_the_expected_loss():
+    """Repeated rows give the solution of the soft cross-entropy itself."""
+    soft = fit_soft(LogisticRegression(tol=1e-10, max_iter=5000), X, SOFT, CLASSES)
+    proba = soft.predict_proba(X)
+    # At the optimum the gradient of loss and ridge is zero, for each class.
+    gradient = (proba - SOFT).T @ X + soft.coef_ / soft.C
+    np.testing.assert_allclose(gradient, 0, atol=1e-4)
+    np.testing.assert_allclose((proba - SOFT).sum(axis=0), 0, atol=1e-4)
+
+
+def test_logistic_regression_on_repeated_rows_is_the_weighted_one():
+    weighted = fit_soft(
+        LogisticRegression(tol=1e-10, max_iter=5000), X, SOFT, CLASSES, weights=WEIGHTS
+    )
+    by_hand = LogisticRegression(tol=1e-10, max_iter=5000).fit(
+        np.repeat(X, 3, axis=0),
+        np.tile(CLASSES, len(X)),
+        (SOFT * WEIGHTS[:, None]).ravel(),
+    )
+    np.testing.assert_allclose(weighted.coef_, by_hand.coef_, atol=1e-6)
+
+
+def test_tree_leaves_hold_the_mean_targets_of_their_rows():
+    tree = fit_soft(
+        DecisionTreeClassifier(max_depth=3, random_state=0), X, SOFT, CLASSES
+    )
+    leaves, proba = tree.apply(X), tree.predict_proba(X)
+    assert len(np.unique(leaves)) > 4
+    for leaf in np.unique(leaves):
+        mean = SOFT[leaves == leaf].mean(axis=0)
+        np.testing.assert_allclose(
+            proba[leaves == leaf], np.tile(mean, (sum(leaves == leaf), 1))
+        )
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_neighbours_average_probabilities(scaled):
+    steps = [StandardScaler()] if scaled else []
+    model = make_pipeline(*steps, KNeighborsClassifier(4))
+    soft = fit_soft(model, X, SOFT, CLASSES)
+    bare = clone(model).fit(X, y)
+    place = bare[:-1].transform(X) if scaled else X
+    nearest = bare[-1].kneighbors(place, return_distance=False)
+    np.testing.assert_allclose(soft.predict_proba(X), SOFT[nearest].mean(axis=1))
+
+
+def test_neighbours_nobody_near():
+    far = RadiusNeighborsClassifier(radius=1e-6)
+    with pytest.warns(UserWarning, match="no neighbor"):
+        soft = fit_soft(far, X, SOFT, CLASSES).predict_proba(X + 100.0)
+    np.testing.assert_allclose(soft, 1 / 3)
+
+
+def test_draws_keep_the_proportions():
+    rows, codes = drawn_labels(SOFT, np.ones(len(SOFT)), seed=0)
+    assert (np.bincount(rows) == 10).all()
+    shares = np.zeros_like(SOFT)
+    np.add.at(shares, (rows, codes), 0.1)
+    assert np.abs(shares - SOFT).max() < 0.1 + 1e-9
+    # Unbiased: the rounding has no favourites.
+    mean = np.mean(
+        [
+            np.bincount(drawn_labels(SOFT, np.ones(len(SOFT)), seed=s)[1], minlength=3)
+            for s in range(50)
+        ],
+        axis=0,
+    )
+    np.testing.assert_allclose(mean, SOFT.sum(axis=0) * 10, rtol=0.01)
+
+
+def test_draws_follow_weights():
+    weights = np.where(np.arange(len(SOFT)) < 20, 4.0, 1.0)
+    rows, _ = drawn_labels(SOFT, weights, seed=0)
+    counts = np.bincount(rows, minlength=len(SOFT))
+    assert counts[:20].sum() / counts[20:].sum() == pytest.approx(80 / 100, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), LinearDiscriminantAnalysis()], ids=str
+)
+def test_rows_and_classes_without_weight_are_left_out(estimator):
+    weights = np.where(y == 1, 0.0, 1.0)
+    targets = np.where(y[:, None] == 1, SOFT, LABELS)
+    soft = fit_soft(estimator, X, targets, CLASSES, weights=weights)
+    bare = clone(estimator).fit(X[y != 1], CLASSES[y[y != 1]])
+    np.testing.assert_array_equal(soft.classes_, ["high", "middle"])
+    np.testing.assert_allclose(soft.predict_proba(X), bare.predict_proba(X))
+
+
+def test_one_class():
+    targets = np.tile([0.0, 1.0, 0.0], (len(X), 1))
+    model = fit_soft(LogisticRegression(), X, targets, CLASSES)
+    assert (model.predict(X) == "low").all()
+
+
+def test_open_seeds_are_set():
+    forest = RandomForestClassifier(5)
+    first, second = (fit_soft(forest, X, SOFT, CLASSES, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert forest.random_state is None
