@@ -224,4 +224,6 @@ def fashion(data_home, seed, rows_each=1000, n_test=5000):
     train = np.concatenate(train)
     test = 60_000 + draw.permutation(10_000)[:n_test]
     parts = X[train], y[train], np.array(owners), X[test], y[test]
-    return Setting(*parts, members, {"cv": 3, "combine": "soft"})
+    # Networks learned more from instances near the rows (measured on another seed).
+    options = {"cv": 3, "combine": "soft", "alpha": 0.2, "n_rounds": 1}
+    return Setting(*parts, members, options)

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.engines import RandomValues, all_columns
 from skcoop import _cooperation, _distiller, _gate, _lessons
 from skcoop._members import FittedMember
+from skcoop._task import ROUNDING
 
 
 def replaced(module, **steps):
@@ -118,6 +119,32 @@ def no_cross_fitting():
         yield
 
 
+def gate(margin, loss):
+    """Accept a refit whose loss falls by more than some standard errors."""
+
+    def gains(task, before, after, rows):
+        weights = np.where(rows, task.weights, 0.0)
+        fall = loss(task, before) - loss(task, after)
+        by_fold = np.bincount(task.folds, weights * fall, task.n_folds)
+        least = margin * np.sqrt((by_fold**2).sum()) + ROUNDING * weights.sum()
+        return bool(by_fold.sum() > least)
+
+    return replaced(_gate, _gains=gains)
+
+
+def errors(task, proba):
+    return 1.0 * (proba.argmax(axis=1) != task.codes)
+
+
+def brier_score(task, proba):
+    return ((proba - np.eye(len(task.classes))[task.codes]) ** 2).sum(axis=1)
+
+
+def log_loss(task, proba):
+    at = proba[np.arange(len(proba)), task.codes]
+    return -np.log(np.maximum(at, 1e-3))
+
+
 VARIANTS = {
     "default": ({}, nullcontext),
     "alpha=0.2": ({"alpha": 0.2}, nullcontext),
@@ -126,6 +153,10 @@ VARIANTS = {
     "one round": ({"n_rounds": 1}, nullcontext),
     "six rounds": ({"n_rounds": 6}, nullcontext),
     "no gate, one round": ({"accept": None}, nullcontext),
+    "gate: any gain": ({}, gate(0, errors)),
+    "gate: two standard errors": ({}, gate(2, errors)),
+    "gate: Brier score": ({}, gate(1, brier_score)),
+    "gate: log loss": ({}, gate(1, log_loss)),
     "judged by own rows": ({"accept": "own"}, nullcontext),
     "no cross-fitting, with gate": ({}, no_cross_fitting),
     "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),

@@ -108,8 +108,9 @@ class CooperativeDistiller(MemberEnsemble):
         are `found` than `asked`.
 
     n_rounds : int, default=3
-        Most rounds of teaching; improved members teach the next one. Ends early when
-        no student improves. 0 trains and combines without teaching.
+        Most rounds of teaching; improved members teach the next one. Ends early after
+        a round in which fewer than half of the students improve. 0 trains and
+        combines without teaching.
 
     silo_column : str, default=None
         Column of a data frame X that names the member which owns each row. Members
@@ -374,12 +375,13 @@ class CooperativeDistiller(MemberEnsemble):
                 **jobs,
             )
             record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
-            # 8. Repeat with improved members as teachers, until none improves.
+            # 8. Repeat with improved members as teachers while half of them improve:
+            # few improve by luck alone.
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
             self._report(number, len(improved), len(verdicts), lessons)
-            if not improved:
+            if 2 * len(improved) < len(verdicts) or not improved:
                 break
             changed = np.isin(np.arange(len(members)), improved)
 

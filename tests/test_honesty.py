@@ -201,8 +201,8 @@ def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
                 assert any(not (origin & rows) for origin in origins[name, key])
     # The test means something only if all that happened, in several rounds.
     assert min(judged.values()) >= 180
-    assert lessons_in_training > 100
-    assert distiller.history_["round"].max() >= 2
+    assert lessons_in_training > (100 if with_silos else 30)
+    assert distiller.history_["round"].max() >= (2 if with_silos else 1)
     assert distiller.history_["accepted"].any()
 
 
@@ -225,7 +225,7 @@ def test_scores_can_be_recomputed(accept, with_silos):
 
     What a row of the fold shows in, as the source or the aim of a lesson, is left out.
     """
-    X, y, owner = blurred(180, seed=2)
+    X, y, owner = blurred(180, seed=32)
     folds = fold_numbers(180, 3)
     group = members()
     distiller = CooperativeDistiller(
@@ -264,9 +264,9 @@ def test_scores_can_be_recomputed(accept, with_silos):
 
     kept = {name: np.zeros(len(lessons), dtype=bool) for name, _ in group}
     present = {name: answers(name, model, kept[name]) for name, model in group}
-    changed, outcomes, rehearsed = set(NAMES), set(), 0
+    changed, outcomes, rehearsed, went_on = set(NAMES), set(), 0, True
     for number in range(1, history["round"].max() + 1):
-        assert changed
+        assert went_on
         lines = history[history["round"] == number]
         told = lines.set_index(["student", "teacher"])["deficiencies"]
         expected = {
@@ -315,11 +315,13 @@ def test_scores_can_be_recomputed(accept, with_silos):
             if mine["accepted"].all():
                 kept[name], present[name] = learned, after
                 changed.add(name)
+        taught = lines.loc[lines["score_before"].notna(), "student"].nunique()
+        went_on = bool(changed) and len(changed) >= taught / 2
     for name in NAMES:
         mine = lessons["student"] == name
         assert_array_equal(lessons["kept"] & mine, kept[name])
-    # It ended because nobody improved, or after the last round that was allowed.
-    assert not changed or history["round"].max() == (1 if accept is None else 3)
+    # It ended because most had not improved, or after the last round that was allowed.
+    assert not went_on or history["round"].max() == (1 if accept is None else 3)
     assert history["accepted"].any()
     assert (rehearsed > 0) == with_silos
     if accept is not None:
@@ -441,9 +443,12 @@ def check_scores(history):
             rounds["accepted"], rounds["score_before"]
         )
         assert_allclose(rounds["score_before"][1:], reached[:-1])
-    # A round in which nobody improves is the last one.
-    improved = history.groupby("round")["accepted"].any()
-    assert improved.iloc[:-1].all()
+    # A round in which most do not improve is the last one.
+    students = history.dropna(subset="score_before").drop_duplicates(
+        ["round", "student"]
+    )
+    improved = students.groupby("round")["accepted"].mean()
+    assert (improved.iloc[:-1] >= 0.5).all()
     assert improved.index.tolist() == list(range(1, len(improved) + 1))
 
 
@@ -456,9 +461,11 @@ class Questions(BatchedDice):
 
 
 def test_two_that_have_not_changed_are_not_asked_again():
-    X, y, owner = blurred(180, seed=12)
+    X, y, _ = blurred(240, seed=2)
+    group = members(d=KNeighborsClassifier(3))
+    owner = np.array([name for name, _ in group], dtype=object)[np.arange(240) % 4]
     distiller = CooperativeDistiller(
-        members(), counterfactuals=Questions(), cv=3, random_state=0
+        group, counterfactuals=Questions(), cv=3, random_state=0
     ).fit(X, y, silos=owner)
     history = distiller.history_
     pair = ["student", "teacher"]
