@@ -6,12 +6,12 @@ Unless it says otherwise, a baseline moves no raw row between silos.
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import has_fit_parameter
 
 from benchmarks.engines import RawRow, unchecked
 from skcoop import CooperativeDistiller
 from skcoop._frames import TableCodec, stack, take
+from skcoop._members import FittedMember
+from skcoop._soft_targets import fit_soft
 
 
 def own_rows(setting, name):
@@ -44,35 +44,6 @@ def raw_deficient_rows(setting, seed):
         return distiller(setting, seed, counterfactuals=RawRow()).estimators_
 
 
-def _fit_soft(member, X, y, targets, classes, seed):
-    """Fit a member to probabilities, each with half a vote for the row's own label.
-
-    Rows are repeated once for each class and weighted; a member that takes no weights
-    gets five rows with labels drawn from the probabilities.
-    """
-    targets = (targets + (y[:, None] == classes)) / 2
-    final = member[-1] if isinstance(member, Pipeline) else member
-    member = clone(member)
-    if has_fit_parameter(final, "sample_weight"):
-        rows, codes = np.nonzero(targets > 1e-3)
-        prefix = f"{member.steps[-1][0]}__" if isinstance(member, Pipeline) else ""
-        weights = {f"{prefix}sample_weight": targets[rows, codes]}
-    else:
-        draw = np.random.default_rng(seed)
-        rows = np.repeat(np.arange(len(y)), 5)
-        steps = targets[rows].cumsum(axis=1)
-        codes = (draw.random(len(rows))[:, None] > steps).sum(axis=1)
-        codes, weights = np.minimum(codes, len(classes) - 1), {}
-    return member.fit(take(X, rows), classes[codes], **weights)
-
-
-def _proba(model, X, classes):
-    """Return probabilities in the order of all classes."""
-    proba = np.zeros((len(X), len(classes)))
-    proba[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(X)
-    return proba
-
-
 def _response(setting, seed, choose):
     classes = np.unique(setting.y)
     models = alone(setting, seed)
@@ -80,9 +51,15 @@ def _response(setting, seed, choose):
     for k, (name, member) in enumerate(setting.members):
         X, y = own_rows(setting, name)
         proba = np.array(
-            [_proba(m, X, classes) for j, m in enumerate(models) if j != k]
+            [
+                FittedMember(name, m, classes).predict_proba(X)
+                for j, m in enumerate(models)
+                if j != k
+            ]
         )
-        students.append(_fit_soft(member, X, y, choose(proba, y), classes, seed))
+        # Half a vote for the row's own label.
+        targets = (choose(proba, y) + (y[:, None] == classes)) / 2
+        students.append(fit_soft(member, X, targets, classes, seed=seed))
     return students
 
 

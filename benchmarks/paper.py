@@ -85,11 +85,7 @@ def drawn(name, options, seed):
 
 def judge(models, setting):
     """Return each model's accuracy on the test rows, and their soft vote's."""
-    classes = np.unique(setting.y)
-    proba = np.array([baselines._proba(m, setting.X_test, classes) for m in models])
-    right = classes[proba.argmax(axis=2)] == setting.y_test
-    vote = classes[proba.mean(axis=0).argmax(axis=1)] == setting.y_test
-    return right.mean(axis=1), vote.mean()
+    return settings.judge(models, setting.X_test, setting.y_test)
 
 
 def before_and_after(model, setting):

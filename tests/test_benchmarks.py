@@ -5,7 +5,6 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -69,19 +68,6 @@ def test_baseline_gives_a_model_for_each_member(baseline):
     assert ((scores > 0) & (scores < 1)).all()
     if "response" not in baseline.__name__:  # these do harm where teachers disagree
         assert vote > 0.5
-
-
-@pytest.mark.parametrize("model", [LogisticRegression(), KNeighborsClassifier(1)])
-def test_certain_soft_labels_are_labels(model):
-    """With weights and, for neighbours, by drawn labels."""
-    X, y, classes = cells[:50], codes[:50], np.array([0, 1])
-    certain = np.eye(2)[y]
-    soft = baselines._fit_soft(model, X, y, certain, classes, seed=0)
-    hard = clone(model).fit(X, y)
-    np.testing.assert_array_equal(soft.predict(cells), hard.predict(cells))
-    # A teacher that is certain of the other class has half a vote.
-    unsure = baselines._fit_soft(model, X, y, 1 - certain, classes, seed=0)
-    assert (unsure.predict(X) == y).mean() < 0.9
 
 
 def test_mixup_and_soft_labels_without_weights():
