@@ -1,0 +1,164 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exchange members between silos as files that run nothing when they are read.
+
+A pickle can run any code when it is opened: never unpickle a stranger's model. The
+files written here are read by `skops <https://skops.readthedocs.io>`_, which builds
+only objects of types that it knows to be harmless or that the reader has named. They
+need the extra ``exchange``: ``pip install "skcoop[exchange]"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike, fspath
+from typing import Any
+from zipfile import BadZipFile
+
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skcoop._cooperation import describe
+
+__all__ = ["load_member", "save_member"]
+
+# What this package itself may put around a member's model.
+_OWN_TYPES = (
+    "skcoop._members.LabelEncodedClassifier",
+    "skcoop._soft_targets.ProbabilityAverager",
+)
+
+
+def save_member(member: Any, file: str | PathLike[str]) -> None:
+    """Write a fitted classifier to a file that :func:`load_member` can read.
+
+    The file holds the model and nothing else: no training row, unless the model itself
+    keeps them, as nearest neighbours, support vector machines and Gaussian processes
+    do.
+
+    Parameters
+    ----------
+    member : classifier
+        Fitted, for example ``distiller.named_estimators_["budapest"]``.
+    file : str or path
+        Where to write.
+
+    Raises
+    ------
+    ValueError
+        If it is no classifier.
+    NotFittedError
+        If it is not fitted.
+
+    See Also
+    --------
+    load_member : Reads the file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skcoop.exchange import load_member, save_member
+    >>> X, y = load_iris(return_X_y=True)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "clinic.skops")
+    >>> save_member(LogisticRegression(max_iter=1000).fit(X, y), path)
+    >>> load_member(path)
+    FrozenEstimator(estimator=LogisticRegression(max_iter=1000))
+    >>> folder.cleanup()
+    """
+    if isinstance(member, FrozenEstimator):
+        member = member.estimator
+    if not _is_model(member):
+        raise ValueError(f"A member is a fitted classifier, got {member!r}.")
+    try:
+        check_is_fitted(member)
+    except NotFittedError as error:
+        raise NotFittedError(
+            f"{member!r} is not fitted: there is nothing to take along. Fit it first."
+        ) from error
+    _skops().dump(member, fspath(file))
+
+
+def load_member(
+    file: str | PathLike[str], *, trusted: Iterable[str] = ()
+) -> FrozenEstimator:
+    """Read a member from a file, if it is built from trusted types only.
+
+    Nothing in the file is built before all its types have been checked.
+
+    Parameters
+    ----------
+    file : str or path
+        A file that :func:`save_member` wrote.
+    trusted : iterable of str, default=()
+        Full names of further types that you trust, as
+        ``"sklearn.tree._tree.Tree"``. What scikit-learn and NumPy hold and skops knows
+        to be harmless is trusted anyway. Read the code of a type before you name it.
+
+    Returns
+    -------
+    member : FrozenEstimator
+        The fitted classifier, ready to teach in a
+        :class:`~skcoop.CooperativeDistiller`. ``member.estimator`` is the classifier
+        itself, to learn on.
+
+    Raises
+    ------
+    ValueError
+        If the file holds types that are not trusted (the message names them), is no
+        such file (a pickle, for example), or holds something else than a classifier.
+    FileNotFoundError
+        If there is no such file.
+
+    See Also
+    --------
+    save_member : Writes the file.
+
+    Notes
+    -----
+    A model can do harm without running code: one that was trained to be wrong teaches
+    wrongly. The rule of trust and the gate of the distiller are there for that.
+    """
+    if isinstance(trusted, str):
+        raise ValueError(
+            f"trusted must be a list of names of types, got the string {trusted!r}."
+        )
+    skops = _skops()
+    path = fspath(file)
+    try:
+        types = set(skops.get_untrusted_types(file=path))
+    except FileNotFoundError:
+        raise
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is no file that save_member wrote ({describe(error)}). Ask for "
+            "one; never unpickle a model from elsewhere."
+        ) from error
+    unknown = sorted(types - set(trusted) - set(_OWN_TYPES))
+    if unknown:
+        raise ValueError(
+            f"{path} holds objects of types that are not trusted: {unknown}. If you "
+            f"know them all to be harmless, pass trusted={unknown}."
+        )
+    member = skops.load(path, trusted=sorted(types))
+    if not _is_model(member):
+        raise ValueError(f"{path} holds no classifier but {member!r}.")
+    return FrozenEstimator(member)
+
+
+def _is_model(member: Any) -> bool:
+    return isinstance(member, BaseEstimator) and is_classifier(member)
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            "Exchanging members needs skops: pip install 'skcoop[exchange]'."
+        ) from error
+    return skops.io
