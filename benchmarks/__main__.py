@@ -14,6 +14,7 @@ BENCHMARKS = {
     "paper": "the paper's experiments on public data, baselines and ablations",
     "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
     "lessons": "which virtual instances teach best",
+    "privacy": "what lessons and students reveal",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]

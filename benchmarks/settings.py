@@ -40,6 +40,8 @@ class Setting:
         One for each silo.
     options : dict
         What the distiller is told besides.
+    owners_test : ndarray of str, optional
+        The silo that each of the rows to be judged by would belong to.
     """
 
     X: Any
@@ -49,6 +51,7 @@ class Setting:
     y_test: Any
     members: list
     options: dict
+    owners_test: Any = None
 
 
 def judge(models, X, y):
@@ -112,7 +115,7 @@ def _hospitals(data_home, seed, algorithms, *, own_columns):
             members.append((hospital, make_pipeline(*steps)))
     y = y.to_numpy()
     parts = X.iloc[train], y[train], owners[train], X.iloc[test], y[test]
-    return Setting(*parts, members, {})
+    return Setting(*parts, members, {}, owners[test])
 
 
 LENDERS = {"tenants": "rent", "house owners": "mortgage"}
@@ -128,7 +131,7 @@ def _loans(seed, sizes, shared=0.6):
     kinds = X["homeownership"].str.lower().to_numpy(dtype=str)
     X = X.drop(columns="homeownership")
     silos = zip(LENDERS.items(), sizes, strict=True)
-    parts = _deal(
+    parts, _ = _deal(
         X, y, {name: (kinds == kind, size) for (name, kind), size in silos}, 1500, draw
     )
     columns = overlapping_columns(list(X.columns), 2, shared, draw)
@@ -140,14 +143,16 @@ def _deal(X, y, silos, n_test, draw):
 
     Silos are pairs by name: which rows may belong to it, and how many it trains on.
     """
-    train, owners, test = [], [], []
+    train, owners, test, owners_test = [], [], [], []
     for name, (mine, size) in silos.items():
         rows = draw.permutation(np.flatnonzero(mine))
         train.append(rows[:size])
         test.append(rows[-n_test:])
         owners += [name] * size
+        owners_test += [name] * n_test
     train, test = np.concatenate(train), np.concatenate(test)
-    return X.iloc[train], y[train], np.array(owners), X.iloc[test], y[test]
+    parts = X.iloc[train], y[train], np.array(owners), X.iloc[test], y[test]
+    return parts, np.array(owners_test)
 
 
 def overlapping_columns(names, n_members, shared, draw):
@@ -203,12 +208,13 @@ def credit_by_job(data_home, seed, shared=0.6):
         "partime": (scaled(), KNeighborsClassifier()),
     }
     columns = overlapping_columns(list(X.columns), 3, shared, draw)
-    parts = _deal(X, y, {job: (jobs == job, 150) for job in algorithms}, 300, draw)
+    silos = {job: (jobs == job, 150) for job in algorithms}
+    parts, owners_test = _deal(X, y, silos, 300, draw)
     members = [
         (job, reading(own, *steps))
         for own, (job, steps) in zip(columns, algorithms.items(), strict=True)
     ]
-    return Setting(*parts, members, {})
+    return Setting(*parts, members, {}, owners_test)
 
 
 def fashion(data_home, seed, rows_each=1000, n_test=5000):
