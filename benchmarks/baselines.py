@@ -27,7 +27,11 @@ def alone(setting, seed):
 
 def pooled(setting, seed):
     """Each member's algorithm, with its columns, on everybody's raw rows."""
-    return [clone(m).fit(setting.X, setting.y) for _, m in setting.members]
+    fitted = {}  # equal members become the same model
+    for _, member in setting.members:
+        if repr(member) not in fitted:
+            fitted[repr(member)] = clone(member).fit(setting.X, setting.y)
+    return [fitted[repr(member)] for _, member in setting.members]
 
 
 def distiller(setting, seed, **params):

@@ -148,7 +148,7 @@ def log_loss(task, proba):
 VARIANTS = {
     "default": ({}, nullcontext),
     "alpha=0.2": ({"alpha": 0.2}, nullcontext),
-    "alpha=0.5, as published": ({"alpha": 0.5}, nullcontext),
+    "alpha=0.8": ({"alpha": 0.8}, nullcontext),
     "alpha=0.95": ({"alpha": 0.95}, nullcontext),
     "one round": ({"n_rounds": 1}, nullcontext),
     "six rounds": ({"n_rounds": 6}, nullcontext),

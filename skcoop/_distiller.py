@@ -100,12 +100,12 @@ class CooperativeDistiller(MemberEnsemble):
         the others are dice-ml's own methods, much slower; or any object with
         ``generate`` as in :class:`~skcoop.counterfactuals.CounterfactualEngine`.
 
-    alpha : float, default=0.8
+    alpha : float, default=0.5
         How far towards certainty a lesson goes, in (0, 1]. For a row to whose class
-        the teacher gives probability p, a lesson has at least ``p + alpha (1 - p)``.
-        The paper has 0.5; lessons that go further taught better on the tables measured.
-        Lower it if teachers are rarely sure, so that in `history_` much fewer answers
-        are `found` than `asked`.
+        the teacher gives probability p, a lesson has at least ``p + alpha (1 - p)``:
+        half of the way by default, as in the paper. With less, lessons lie nearer to
+        the rows that they were made from, and more of them are found where teachers
+        are rarely sure.
 
     n_rounds : int, default=3
         Most rounds of teaching; improved members teach the next one. Ends early after
@@ -252,7 +252,7 @@ class CooperativeDistiller(MemberEnsemble):
         estimators: Any,
         *,
         counterfactuals: Any = "batched",
-        alpha: float = 0.8,
+        alpha: float = 0.5,
         n_rounds: int = 3,
         silo_column: Any = None,
         cv: Any = 5,

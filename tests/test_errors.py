@@ -488,7 +488,7 @@ def test_member_that_raises_from_the_second_round_on():
         ("broken", Counting("broken", when=fails_late, max_depth=2)),
         ("guest", FrozenEstimator(GaussianNB().fit(*rows(500, seed=7)))),
     ]
-    taught = distiller(group, counterfactuals=Asking())
+    taught = distiller(group, counterfactuals=Asking(), alpha=0.8)
     model = fit_with_warning(taught, X, y)
     history = model.history_.set_index("round")
     assert history.index.tolist() == [1, 2]

@@ -168,6 +168,7 @@ def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
         [(n, Memoriser(n, e)) for n, e in zip(NAMES, estimators, strict=True)],
         counterfactuals=WatchedEngine(),
         cv=3,
+        alpha=0.8,
         random_state=0,
         combine="soft",
     ).fit(X, y, silos=owner if with_silos else None)
@@ -233,6 +234,7 @@ def test_scores_can_be_recomputed(accept, with_silos):
         counterfactuals=DrawnEngine(),
         accept=accept,
         cv=KFold(3),
+        alpha=0.8,
         random_state=0,
     ).fit(X, y, silos=owner if with_silos else None)
     history, lessons = distiller.history_, distiller.lessons_
