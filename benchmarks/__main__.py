@@ -15,6 +15,7 @@ BENCHMARKS = {
     "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
     "lessons": "which virtual instances teach best",
     "privacy": "what lessons and students reveal",
+    "scale": "time and memory against the number of rows",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]

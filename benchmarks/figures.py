@@ -190,3 +190,18 @@ def overlap(shares, curves):
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
     _save(figure, "paper_overlap")
+
+
+def growth(sizes, curves, slope):
+    """Draw seconds of fitting against the number of rows."""
+    plt = _pyplot()
+    figure, ax = plt.subplots(figsize=(5, 3.4))
+    kinds = zip(curves.items(), "os^", (GREY, BLUE, ORANGE), strict=True)
+    for (name, seconds), marker, color in kinds:
+        label = f"{name} (slope {slope:.2f})" if name == "cooperation" else name
+        ax.loglog(sizes, seconds, f"{marker}-", color=color, label=label)
+    ax.set_xlabel("rows")
+    ax.set_ylabel("seconds to fit")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    _save(figure, "scale")
