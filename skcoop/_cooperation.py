@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skcoop._compat import _num_samples
 from skcoop._frames import is_frame, stack, take
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
+from skcoop._parallel import in_parallel
 from skcoop._task import Task
 
 
@@ -45,9 +46,7 @@ def fit_members(
     """Fit each member on all of its own rows."""
     learners = [member for member in members if not member.frozen]
     fitted = iter(
-        Parallel(n_jobs=n_jobs)(
-            delayed(_fit)(task, member, None) for member in learners
-        )
+        in_parallel((delayed(_fit)(task, member, None) for member in learners), n_jobs)
     )
     # A frozen member stays the object that it is and travels nowhere.
     return [m.estimator if m.frozen else next(fitted) for m in members]
@@ -67,8 +66,9 @@ def refit_members(
     models : dict of int to classifier
         The fitted models by number of the member; a text instead where it failed.
     """
-    models = Parallel(n_jobs=n_jobs)(
-        delayed(_try_to_fit)(task, members[k], own) for k, own in lessons.items()
+    models = in_parallel(
+        (delayed(_try_to_fit)(task, members[k], own) for k, own in lessons.items()),
+        n_jobs,
     )
     return dict(zip(lessons, models, strict=True))
 
@@ -115,11 +115,12 @@ def cross_fit(
         One for each candidate.
     """
     candidates = list(candidates)
-    results = Parallel(n_jobs=n_jobs)(
+    calls = (
         delayed(_fit_and_answer)(task, members[k], lessons, fold, forgive)
         for k, lessons in candidates
         for fold in range(task.n_folds)
     )
+    results = in_parallel(calls, n_jobs)
     judgements = []
     for position in range(len(candidates)):
         own = results[position * task.n_folds : (position + 1) * task.n_folds]

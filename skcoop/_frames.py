@@ -57,6 +57,20 @@ def take(X: Any, rows: Any) -> Any:
     return X[rows]
 
 
+def aligned(value: Any) -> Any:
+    """Return an array or a pandas frame whose numbers lie where processors want them.
+
+    Everything else is returned as it is.
+    """
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements="A")
+    if isinstance(value, pd.DataFrame):
+        columns = (value.iloc[:, j].to_numpy() for j in range(value.shape[1]))
+        if not all(column.flags.aligned for column in columns):
+            return value.copy()
+    return value
+
+
 def stack(first: Any, second: Any) -> Any:
     """Put two tables of the same container and columns on top of each other."""
     if is_pandas(first):

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._distances import RowMetric
-from skcoop._frames import FloatMatrix, TableCodec, take
+from skcoop._frames import FloatMatrix, TableCodec, aligned, take
 from skcoop._validation import check_finite
 
 # Sums of fractional weights that should be equal differ by their rounding: less than
@@ -67,6 +67,17 @@ class Task:
     def n_folds(self) -> int:
         """Number of folds."""
         return int(self.folds.max()) + 1
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the rows: backends send what is large only once."""
+        return object.__sizeof__(self) + 2 * self.Z.nbytes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Align what came from another process.
+
+        Products of arrays that are not differ in the last digit, and so would models.
+        """
+        self.__dict__.update({name: aligned(value) for name, value in state.items()})
 
 
 def make_task(

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
+from skcoop._parallel import in_parallel
 from skcoop._task import Task, mixed
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
@@ -139,7 +140,7 @@ def ask_teachers(
                 question = (int(teacher), int(fold), background)
                 marked = wanted.setdefault(question, np.zeros(len(task.y), dtype=bool))
                 marked[rows[task.folds[rows] == fold]] = True
-    answers = Parallel(n_jobs=n_jobs)(
+    calls = (
         delayed(_ask)(
             task,
             copies[teacher][fold],
@@ -151,6 +152,7 @@ def ask_teachers(
         )
         for teacher, fold, background in wanted
     )
+    answers = in_parallel(calls, n_jobs)
     return dict(zip(wanted, answers, strict=True))
 
 
