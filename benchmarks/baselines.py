@@ -61,8 +61,10 @@ def _response(setting, seed, choose):
                 if j != k
             ]
         )
-        # Half a vote for the row's own label.
+        # Half a vote for the row's own label; what is negligible costs a row each.
         targets = (choose(proba, y) + (y[:, None] == classes)) / 2
+        targets[targets < 1e-3] = 0.0
+        targets /= targets.sum(axis=1, keepdims=True)
         students.append(fit_soft(member, X, targets, classes, seed=seed))
     return students
 

@@ -5,14 +5,25 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks import baselines, formatting, paper, settings, single_tables, tables
+from benchmarks import (
+    baselines,
+    formatting,
+    paper,
+    privacy,
+    scale,
+    settings,
+    single_tables,
+    tables,
+)
 from benchmarks.variants import VARIANTS
 from skcoop import _distiller, _lessons
 from skcoop.counterfactuals._walk import Walk
@@ -24,6 +35,7 @@ TABLE = pd.DataFrame(cells, columns=list("abcde")).assign(
     kind=np.where(cells[:, 0] > 0, "high", "low")
 )
 # Each silo sees one side of a column, so that they know different things.
+MODELS = [LogisticRegression(), DecisionTreeClassifier(max_depth=3), GaussianNB()]
 OWNERS = np.where(TABLE["b"] > TABLE["b"].median(), "second", "first")
 
 
@@ -39,7 +51,7 @@ def setting(models=None):
         models = [
             (name, single_tables.reading(numbers, *own)) for name, own in steps.items()
         ]
-    return settings.Setting(*parts, models, {"cv": 2})
+    return settings.Setting(*parts, models, {"cv": 2}, OWNERS[~train])
 
 
 def options(**changes):
@@ -126,6 +138,65 @@ def test_page_of_an_experiment(monkeypatch):
     assert sum(line.startswith("| cooperation |") for line in lines) == 1
     assert sum(line.startswith(("| first |", "| second |")) for line in lines) == 2
     assert "nan" not in page
+
+
+def test_page_of_duplicate_lessons(monkeypatch):
+    third = [*setting().members, ("third", GaussianNB())]
+    monkeypatch.setitem(
+        paper.EXPERIMENTS, "fashion", (lambda *args: all_may_see(third), "")
+    )
+    page = paper.run_duplicates(options())
+    counts = [int(line.split("|")[3]) for line in page.splitlines()[-2:]]
+    assert 0 < counts[0] < counts[1]
+
+
+def all_may_see(members):
+    """Three members, so that a row can have two teachers."""
+    own = setting()
+    owners = np.array(["first", "second", "third"])[np.arange(len(own.y)) % 3]
+    X = own.X[["a", "b", "c"]]
+    members = [
+        (name, clone(model)) for (name, _), model in zip(members, MODELS, strict=True)
+    ]
+    return settings.Setting(
+        X, own.y, owners, own.X_test[["a", "b", "c"]], own.y_test, members, {"cv": 2}
+    )
+
+
+def test_page_of_privacy(monkeypatch):
+    """A member tells its own rows from others, and knows nothing of others' rows."""
+    tree = DecisionTreeClassifier(random_state=0)
+    models = [
+        (name, single_tables.reading(list("abcde"), clone(tree)))
+        for name in ("first", "second")
+    ]
+    monkeypatch.setattr(privacy, "SETTINGS", {"made_up": lambda *args: setting(models)})
+    split = privacy.one_split("made_up", options(), 0)
+    assert split["copies among the lessons"] == 0
+    assert split["least distance of a lesson"] > 0
+    assert split["alone, own"] > 0.1
+    assert abs(split["alone, others"]) < 0.1
+    assert split["pooled raw rows, others"] > 0.1
+    page = privacy.run(options())
+    assert "| made_up: rows of other silos |" in page
+    assert "nan" not in page
+
+
+def test_a_copy_among_the_lessons_would_be_seen():
+    own = setting()
+    model = baselines.distiller(own, 0)
+    first = model.lessons_.index[0]
+    row = own.X.iloc[int(model.lessons_.loc[first, "source_row"])]
+    for name, value in row.items():
+        model.lessons_.loc[first, f"x__{name}"] = value
+    assert privacy.nearness(model, own)["lessons"].min() == 0
+
+
+def test_scale_measures_in_processes_of_their_own():
+    small = scale.one_process("distiller", 200, 0)
+    assert small["fit"] > 0
+    assert small["memory"] >= 0
+    assert small["accuracy"] > 0.6
 
 
 def test_page_of_single_tables():
