@@ -38,7 +38,7 @@ from skcoop._deficiencies import (
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
-from skcoop._gate import decide
+from skcoop._gate import decide, present_scores
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
@@ -179,6 +179,11 @@ class CooperativeDistiller(MemberEnsemble):
         gate), the student's out-of-fold accuracy `score_before` and `score_after`
         (NaN without a gate and a final estimator, as nobody needs them), and
         `failure`, what went wrong.
+
+    scores_ : pandas.DataFrame
+        Each member's out-of-fold accuracy on the rows that judge it (see `accept`), a
+        column for each member and a line for each round. Line 0 is before any lesson.
+        NaN where nobody judged.
 
     n_features_in_ : int
         Number of columns, without the silo column.
@@ -335,7 +340,8 @@ class CooperativeDistiller(MemberEnsemble):
         unimproved = list(judgements)
 
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
-        record = Record(task, members, rows)
+        scores = present_scores(task, members, judgements, self.accept)
+        record = Record(task, members, rows, scores)
         changed = np.ones(len(members), dtype=bool)
         for number in range(1, self._n_rounds() + 1):
             # 3. Deficiencies: rows that a student has wrong and a teacher has right;
@@ -522,6 +528,7 @@ class CooperativeDistiller(MemberEnsemble):
         self._schema = TableSchema(task.X)
         self.lessons_ = record.lesson_table(lessons)
         self.history_ = record.history()
+        self.scores_ = record.score_table()
         self.initial_estimators_ = list(initial)
         self.named_estimators_ = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
         self.named_estimators_.update(zip(names, fitted, strict=True))

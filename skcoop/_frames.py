@@ -460,6 +460,11 @@ class TableCodec:
         cells = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
         return nw.from_dict(cells, backend=self.backend).to_native()
 
+    def levels_of(self, j: int) -> list[Any]:
+        """Return the distinct values of a coded column in the order of their codes."""
+        known: Any = self.columns[j] if self.coded[j] else None
+        return [] if known is None else list(known.levels)
+
     def codes_of(self, j: int, values: Sequence[Any]) -> NDArray[np.float64]:
         """Return the codes of values of one column, NaN for unknown categories."""
         if not self.coded[j]:
