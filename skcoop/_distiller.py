@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._columns import find_columns
@@ -67,6 +69,14 @@ def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
         return True
     final = getattr(self, "final_estimator_", self.combine)
     return hasattr(final, "predict_proba")
+
+
+def _weak_reference(X: Any) -> Any:
+    """Return a way to a table that does not keep it alive, if there can be one."""
+    try:
+        return weakref.ref(X)
+    except TypeError:  # lists have none
+        return None
 
 
 class CooperativeDistiller(MemberEnsemble):
@@ -397,6 +407,7 @@ class CooperativeDistiller(MemberEnsemble):
         # 9. Combine the improved members.
         final = self._fit_final_estimator(task, judgements, seed)
         self._keep(task, members, initial, fitted, final, record, lessons)
+        self._training_rows = _weak_reference(X)
         return self
 
     def _n_rounds(self) -> int:
@@ -534,6 +545,28 @@ class CooperativeDistiller(MemberEnsemble):
         self.named_estimators_.update(zip(names, fitted, strict=True))
         self.final_estimator_ = final
         self.estimators_ = list(fitted)
+
+    @property
+    def report_(self) -> Any:
+        """What the fit did: a page for notebooks, or for ``report_.save(path)``.
+
+        Lessons are shown beside the rows that they were made from as long as the X
+        that was passed to ``fit`` lives and has not changed; the distiller keeps a weak
+        reference to it and no copy, and pickles neither.
+
+        Returns
+        -------
+        report : :class:`~skcoop.inspection.Report`
+            Verdict, members, who taught whom, lessons, refusals and failures.
+        """
+        check_is_fitted(self)
+        from skcoop.inspection import Report
+
+        rows = getattr(self, "_training_rows", None)
+        try:
+            return Report.from_estimator(self, None if rows is None else rows())
+        except ValueError:  # the user has changed X since
+            return Report.from_estimator(self)
 
     @available_if(_votes_with_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

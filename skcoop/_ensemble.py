@@ -122,6 +122,12 @@ class MemberEnsemble(
         names, estimators = zip(*self.estimators, strict=True)
         return _VisualBlock("parallel", estimators, names=names)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: never the way to the training rows."""
+        state = super().__getstate__()
+        state.pop("_training_rows", None)
+        return state
+
     def _forget(self) -> None:
         """Drop what an earlier fit left, so that a broken one leaves nothing."""
         for name in [name for name in vars(self) if name.endswith("_")]:

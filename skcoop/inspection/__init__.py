@@ -5,6 +5,13 @@
 from skcoop.inspection._changes import ChangeDisplay
 from skcoop.inspection._history import HistoryDisplay
 from skcoop.inspection._lessons import LessonDisplay
+from skcoop.inspection._report import Report
 from skcoop.inspection._transfer import TransferDisplay
 
-__all__ = ["ChangeDisplay", "HistoryDisplay", "LessonDisplay", "TransferDisplay"]
+__all__ = [
+    "ChangeDisplay",
+    "HistoryDisplay",
+    "LessonDisplay",
+    "Report",
+    "TransferDisplay",
+]

@@ -109,22 +109,8 @@ class TransferDisplay:
             If there was no such round.
         """
         check_distiller(estimator, cls)
-        history, lessons = estimator.history_, estimator.lessons_
-        if round is not None:
-            last = len(estimator.scores_) - 1
-            if round not in range(1, last + 1):
-                raise ValueError(
-                    f"There was no round {round!r}: this distiller has rounds 1 to "
-                    f"{last}. Pass one of them, or None for all."
-                )
-            history = history[history["round"] == round]
-            lessons = lessons[lessons["round"] == round]
-        members = list(estimator.scores_.columns)
-        kept = lessons[lessons["kept"]]
-        display = cls(
-            lessons=_matrix(kept.assign(n=1), "n", members).astype("int64"),
-            gains=_matrix(_shared_gains(history), "gain", members),
-        )
+        lessons, gains = transfer(estimator, round)
+        display = cls(lessons=lessons, gains=gains)
         return display.plot(values=values, cmap=cmap, ax=ax)
 
     def plot(
@@ -181,6 +167,26 @@ class TransferDisplay:
         self.ax_.set_ylabel("teacher")
         self.figure_.colorbar(image, ax=self.ax_, label=label)
         return self
+
+
+def transfer(estimator: Any, round: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return kept lessons and gains by teacher and student, of one round or of all."""
+    history, lessons = estimator.history_, estimator.lessons_
+    if round is not None:
+        last = len(estimator.scores_) - 1
+        if round not in range(1, last + 1):
+            raise ValueError(
+                f"There was no round {round!r}: this distiller has {last}, counted "
+                "from 1. Pass one of them, or None for all."
+            )
+        history = history[history["round"] == round]
+        lessons = lessons[lessons["round"] == round]
+    members = list(estimator.scores_.columns)
+    kept = lessons[lessons["kept"]].assign(n=1)
+    return (
+        _matrix(kept, "n", members).astype("int64"),
+        _matrix(_shared_gains(history), "gain", members),
+    )
 
 
 def _matrix(table: pd.DataFrame, column: str, members: list[str]) -> pd.DataFrame:
