@@ -17,6 +17,7 @@ from skcoop._compat import _num_samples
 from skcoop._frames import is_frame, stack, take
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
+from skcoop._progress import Progress
 from skcoop._task import Task
 
 
@@ -40,15 +41,19 @@ class Judgement:
 
 
 def fit_members(
-    task: Task, members: Sequence[Member], *, n_jobs: int | None
+    task: Task, members: Sequence[Member], progress: Progress, *, n_jobs: int | None
 ) -> list[Any]:
     """Fit each member on all of its own rows."""
     learners = [member for member in members if not member.frozen]
+    part = progress.part("fit members", len(learners)).begin()
+    parts = part.members([member.name for member in learners])
     fitted = iter(
         Parallel(n_jobs=n_jobs)(
-            delayed(_fit)(task, member, None) for member in learners
+            delayed(_fit)(task, member, None, progress=own)
+            for member, own in zip(learners, parts, strict=True)
         )
     )
+    part.end()
     # A frozen member stays the object that it is and travels nowhere.
     return [m.estimator if m.frozen else next(fitted) for m in members]
 
@@ -150,7 +155,11 @@ def _fit_and_answer(
 
 
 def _fit(
-    task: Task, member: Member, lessons: Lessons | None, fold: int | None = None
+    task: Task,
+    member: Member,
+    lessons: Lessons | None,
+    fold: int | None = None,
+    progress: Progress | None = None,
 ) -> Any:
     """Fit a copy of one member, without one fold if it is given."""
     if member.frozen:
@@ -177,7 +186,7 @@ def _fit(
         f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
         f"{len(sources) - len(rows)} lessons."
     ):
-        return fit_model(member, X, task.y[sources], metadata)
+        return fit_model(member, X, task.y[sources], metadata, progress)
 
 
 @contextmanager

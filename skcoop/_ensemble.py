@@ -14,14 +14,23 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
-from skcoop._compat import _BaseComposition, _check_feature_names_in, _VisualBlock
+from skcoop._compat import (
+    CallbackSupportMixin,
+    _BaseComposition,
+    _check_feature_names_in,
+    _VisualBlock,
+)
 from skcoop._frames import TableSchema, is_frame, without_column
 from skcoop._members import FittedMember
 from skcoop._validation import check_table, is_dropped
 
 
 class MemberEnsemble(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+    CallbackSupportMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    _BaseComposition,
 ):
     """Members by name: their parameters, tags, routing, diagram and answers."""
 

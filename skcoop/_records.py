@@ -68,6 +68,14 @@ class Record:
         self.pairs: list[dict[str, Any]] = []
         self.lessons: list[tuple[int, Lessons]] = []
 
+    def copy(self) -> Record:
+        """Return a record that can be finished while this one goes on."""
+        record = Record(self.task, self.members, self.rows, self.scores[0])
+        record.scores = [list(scores) for scores in self.scores]
+        record.pairs = [dict(line) for line in self.pairs]
+        record.lessons = list(self.lessons)
+        return record
+
     def add_round(
         self,
         number: int,
