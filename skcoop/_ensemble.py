@@ -134,8 +134,7 @@ class MemberEnsemble(
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: never the way to the training rows."""
         state = super().__getstate__()
-        state.pop("_training_rows", None)
-        return state
+        return {k: value for k, value in state.items() if k != "_training_rows"}
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, so that a broken one leaves nothing."""

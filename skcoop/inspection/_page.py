@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def text(value: Any) -> str:
     """Return any value as text that cannot be taken for HTML; numbers are rounded."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return '<span class="missing">missing</span>'
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return f"{value:.5g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, float | np.floating):
+        return f"{value:.5g}"
     return escape(str(value))
 
 
@@ -212,12 +212,12 @@ def _lesson(lesson: ToldLesson, is_open: bool) -> str:
     line, cells = lesson.line, lesson.cells
     title = (
         f"<b>{text(line['teacher'])}</b> taught <b>{text(line['student'])}</b> about "
-        f"row {text(line['source_row'])} of class {text(line['label'])}: in the "
-        f"teacher's eyes its probability rose from {line['proba_before']:.2f} to "
+        f"row {text(line['source_row'])} of class {text(line['label'])}: the class's "
+        f"probability, in the teacher's eyes, rose from {line['proba_before']:.2f} to "
         f"{line['proba_after']:.2f} (round {text(line['round'])})"
     )
-    # What stayed is context: some of it will do.
-    stayed = cells[~cells["changed"]]
+    # What stayed is context: some of it will do, and nothing is none.
+    stayed = cells[~cells["changed"] & cells["lesson"].notna()]
     shown = pd.concat([cells[cells["changed"]], stayed[:_MOST_CELLS_THAT_STAYED]])
     with_rows = "row" in cells
     body = []
@@ -226,7 +226,11 @@ def _lesson(lesson: ToldLesson, is_open: bool) -> str:
         body.append([text(name), *own, _lesson_cell(cell, with_rows)])
     heads = ["column", *(["row"] if with_rows else []), "lesson"]
     left = len(stayed) - _MOST_CELLS_THAT_STAYED
-    more = f'<p class="note">{left} more columns stayed.</p>' if left > 0 else ""
+    more = (
+        f'<p class="note">{left} more columns stayed as they were.</p>'
+        if left > 0
+        else ""
+    )
     return (
         f"<details{' open' if is_open else ''}><summary>{title}</summary>\n"
         f"{_table(heads, body, 't' * len(heads))}{more}</details>"

@@ -223,7 +223,8 @@ def _tell(estimator: Any, X: Any) -> list[ToldLesson]:
     rise = kept["proba_after"] - kept["proba_before"]
     order = (-rise / kept["changed"].map(len)).argsort(kind="stable")
     told = kept.iloc[order].drop_duplicates(["teacher", "student", "label"])
-    told = told.head(_MOST_LESSONS_TOLD)
+    # Students share what a teacher says about a row.
+    told = told.drop_duplicates(["teacher", "source_row"]).head(_MOST_LESSONS_TOLD)
     names = [c for c in kept if c.startswith("x__")]
     rows = None if X is None else _rows(estimator, X, names, told["source_row"])
     lessons = []
