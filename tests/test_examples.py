@@ -36,6 +36,7 @@ def run(*command, folder):
     )
 
 
+EXECUTE = "from nbclient.cli import main; main()"
 CONVERT = "from sphinx_gallery.notebook import python_to_jupyter_cli as c; c()"
 
 
@@ -48,7 +49,7 @@ def test_example_runs_as_a_notebook(name, tmp_path):
     assert converted.returncode == 0, converted.stderr
     notebook = f"{name}.ipynb"
     # A cell that raises ends the run.
-    done = run("-m", "nbclient.cli", "--inplace", notebook, folder=tmp_path)
+    done = run("-c", EXECUTE, "--inplace", notebook, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     cells = json.loads((tmp_path / notebook).read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
