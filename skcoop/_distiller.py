@@ -128,7 +128,8 @@ class CooperativeDistiller(MemberEnsemble):
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
-        Each row must be held out exactly once.
+        Each row must be held out exactly once. Use three or more: a lesson of the
+        default engine comes from rows of two folds and judges neither.
 
     accept : {"all", "own"} or None, default="all"
         Rows that judge whether a student keeps a refit: those of all silos, or only

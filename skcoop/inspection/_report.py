@@ -72,16 +72,18 @@ class Report:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.naive_bayes import GaussianNB
     >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from skcoop import make_distiller
-    >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> distiller = make_distiller(
-    ...     GaussianNB(), DecisionTreeClassifier(max_depth=1), random_state=0
-    ... ).fit(X, y)
+    >>> from skcoop import CooperativeDistiller
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> distiller = CooperativeDistiller(
+    ...     [("small", GaussianNB()), ("large", DecisionTreeClassifier(max_depth=3))],
+    ...     random_state=0,
+    ... ).fit(X, y, silos=np.where(X["mean radius"] < 13, "small", "large"))
     >>> print(distiller.report_.verdict)
-    1 of 2 members got better: their mean accuracy out of fold rose from 0.810 to 0.950.
+    2 of 2 members got better: their mean accuracy out of fold rose from ... to ...
     >>> distiller.report_.save("report.html")  # doctest: +SKIP
     """
 
