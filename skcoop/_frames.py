@@ -245,7 +245,7 @@ def _factorize(
     except TypeError as error:
         raise TypeError(
             f"Column {name!r} cannot be used: a value argument must be a string or a "
-            f"number ({error})."
+            f"number ({error}). Turn its cells into one of them, or leave it out."
         ) from error
     try:
         order = np.argsort(levels)

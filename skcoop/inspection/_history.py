@@ -130,7 +130,7 @@ class HistoryDisplay:
         if len(self.refusals):
             lines.append(self.ax_.lines[-1])
             labels.append("refused or failed")
-        if self.scores.isna().to_numpy().any():
+        if self.scores.loc[:, self.scores.iloc[0].notna()].isna().any(axis=None):
             self.ax_.set_title("not all refits were judged")
         self.ax_.set_xticks(self.scores.index)
         self.ax_.set_xlabel("round")

@@ -178,6 +178,8 @@ def _verdict(estimator: Any) -> str:
             "The members are as they were: where one was wrong, no teacher that it "
             "could trust had an answer."
         )
+    # A guest without rows of its own is judged by none of them.
+    scores = scores.loc[:, scores.iloc[0].notna()]
     before, after = scores.iloc[0], scores.iloc[-1]
     if after.isna().any():
         return (

@@ -217,6 +217,19 @@ def test_dropped_and_frozen_members():
     assert shown.loc["guest", "gain"] == 0
 
 
+def test_a_guest_without_rows_is_not_judged_by_its_own():
+    distiller, X, y = small(accept="own")
+    guest = FrozenEstimator(LogisticRegression().fit(X, y))
+    silos = np.where(X[:, 2] > 0, "stump", "bayes")
+    members = [("guest", guest), *distiller.estimators]
+    distiller.set_params(estimators=members).fit(X, y, silos=silos)
+    assert distiller.scores_["guest"].isna().all()
+    assert distiller.scores_[["stump", "bayes"]].notna().all(axis=None)
+    report = distiller.report_
+    assert "Nobody judged" not in report.verdict
+    assert "not judged" in page(report)
+
+
 def test_refusals_and_counts(odd):
     distiller = odd[0]
     report, history = distiller.report_, distiller.history_
