@@ -82,6 +82,16 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, which runs the gallery, with warnings as errors."""
+    session.install(".[docs]")
+    session.run(
+        *("python", "-m", "sphinx", "-W", "--keep-going", "docs", "docs/_build/html"),
+        *session.posargs,
+    )
+
+
+@nox.session
 def typing(session: nox.Session) -> None:
     """Check the types of the package."""
     session.install(".[lint]")

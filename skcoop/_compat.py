@@ -7,6 +7,8 @@ else, so that a new release can break one file only. ``tests/test_compat.py`` na
 each of them.
 """
 
+from typing import Any
+
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -14,6 +16,17 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+        def _init_callback_context(self, **options: Any) -> None:
+            """Say that there is nobody to tell."""
+
 
 try:  # scikit-learn >= 1.8
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -28,6 +41,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",

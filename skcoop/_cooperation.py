@@ -18,6 +18,7 @@ from skcoop._frames import is_frame, stack, take
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import in_parallel
+from skcoop._progress import Progress
 from skcoop._task import Task
 
 
@@ -41,13 +42,22 @@ class Judgement:
 
 
 def fit_members(
-    task: Task, members: Sequence[Member], *, n_jobs: int | None
+    task: Task, members: Sequence[Member], progress: Progress, *, n_jobs: int | None
 ) -> list[Any]:
     """Fit each member on all of its own rows."""
     learners = [member for member in members if not member.frozen]
+    part = progress.part("fit members", len(learners)).begin()
+    parts = part.members([member.name for member in learners])
     fitted = iter(
-        in_parallel((delayed(_fit)(task, member, None) for member in learners), n_jobs)
+        in_parallel(
+            (
+                delayed(_fit)(task, member, None, progress=own)
+                for member, own in zip(learners, parts, strict=True)
+            ),
+            n_jobs,
+        )
     )
+    part.end()
     # A frozen member stays the object that it is and travels nowhere.
     return [m.estimator if m.frozen else next(fitted) for m in members]
 
@@ -151,7 +161,11 @@ def _fit_and_answer(
 
 
 def _fit(
-    task: Task, member: Member, lessons: Lessons | None, fold: int | None = None
+    task: Task,
+    member: Member,
+    lessons: Lessons | None,
+    fold: int | None = None,
+    progress: Progress | None = None,
 ) -> Any:
     """Fit a copy of one member, without one fold if it is given."""
     if member.frozen:
@@ -178,7 +192,7 @@ def _fit(
         f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
         f"{len(sources) - len(rows)} lessons."
     ):
-        return fit_model(member, X, task.y[sources], metadata)
+        return fit_model(member, X, task.y[sources], metadata, progress)
 
 
 @contextmanager

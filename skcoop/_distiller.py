@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._columns import find_columns
@@ -38,7 +40,7 @@ from skcoop._deficiencies import (
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
-from skcoop._gate import decide
+from skcoop._gate import decide, present_scores
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
@@ -48,6 +50,7 @@ from skcoop._members import (
     set_seeds,
     weight_parameter,
 )
+from skcoop._progress import Clock, start
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
@@ -67,6 +70,14 @@ def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
         return True
     final = getattr(self, "final_estimator_", self.combine)
     return hasattr(final, "predict_proba")
+
+
+def _weak_reference(X: Any) -> Any:
+    """Return a way to a table that does not keep it alive, if there can be one."""
+    try:
+        return weakref.ref(X)
+    except TypeError:  # lists have none
+        return None
 
 
 class CooperativeDistiller(MemberEnsemble):
@@ -118,7 +129,8 @@ class CooperativeDistiller(MemberEnsemble):
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
-        Each row must be held out exactly once.
+        Each row must be held out exactly once. Use three or more: a lesson of the
+        default engine comes from rows of two folds and judges neither.
 
     accept : {"all", "own"} or None, default="all"
         Rows that judge whether a student keeps a refit: those of all silos, or only
@@ -142,7 +154,8 @@ class CooperativeDistiller(MemberEnsemble):
         None. Pass an int for the same result in each run, whatever `n_jobs`.
 
     verbose : int, default=0
-        Whether to print a line for each round.
+        Whether to print a line for each round, with the time that it took and the most
+        that is to come.
 
     Attributes
     ----------
@@ -160,6 +173,9 @@ class CooperativeDistiller(MemberEnsemble):
 
     classes_ : ndarray of shape (n_classes,)
         The classes.
+
+    report_ : :class:`~skcoop.inspection.Report`
+        What the fit did, for a notebook or for ``report_.save("report.html")``.
 
     lessons_ : pandas.DataFrame
         Every virtual instance: `round`, `student`, `teacher`, `source_row` (position
@@ -181,6 +197,11 @@ class CooperativeDistiller(MemberEnsemble):
         (NaN without a gate and a final estimator, as nobody needs them), and
         `failure`, what went wrong.
 
+    scores_ : pandas.DataFrame
+        Each member's out-of-fold accuracy on the rows that judge it (see `accept`), a
+        column for each member and a line for each round. Line 0 is before any lesson.
+        NaN where nobody judged.
+
     n_features_in_ : int
         Number of columns, without the silo column.
 
@@ -198,6 +219,12 @@ class CooperativeDistiller(MemberEnsemble):
     A classifier that accepts no labels but 0, 1, ... is fitted behind a wrapper that
     translates. A member whose rows hold one class only answers that class until
     lessons of another one reach it.
+
+    With scikit-learn 1.9 or newer, callbacks set by ``set_callbacks`` follow the first
+    fit of each member and every round. A callback that asks for the fitted estimator,
+    as :class:`~sklearn.callback.ScoringMonitor` does, gets the distiller as if the fit
+    had ended with the round, which costs a fit of the improved members; one that
+    returns True at the end of a round makes it the last one.
 
     References
     ----------
@@ -318,27 +345,36 @@ class CooperativeDistiller(MemberEnsemble):
             message names the member, silo or column.
         """
         self._forget()
+        weights = None if sample_weight is None else {"sample_weight": sample_weight}
+        data = {"X": X, "y": y, "metadata": weights}
+        progress = start(self, n_parts=2 + self._n_rounds(), **data)
+        clock = Clock(self, self._n_rounds())
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
         engine = self._engine()
         jobs = {"n_jobs": self.n_jobs}
 
         # 1. Fit every member on its own rows.
-        initial = fit_members(task, members, **jobs)
+        initial = fit_members(task, members, progress, **jobs)
         find_columns(task, members, initial)
         students = np.array([not member.frozen for member in members])
         teachers = able_to_teach(members)
 
         # 2. Judge every member on every row by a copy that did not see the row.
         everyone = [(k, None) for k in range(len(members))]
-        judgements = cross_fit(task, members, everyone, forgive=False, **jobs)
+        part = progress.part("judge members").begin()
+        unimproved = cross_fit(task, members, everyone, forgive=False, **jobs)
+        part.end()
+        clock.say(f"{len(members)} members fitted and judged")
 
-        unimproved = list(judgements)
-
+        judgements = list(unimproved)
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
-        record = Record(task, members, rows)
+        scores = present_scores(task, members, judgements, self.accept)
+        record = Record(task, members, rows, scores)
+        judged = initial, unimproved, judgements
         changed = np.ones(len(members), dtype=bool)
         for number in range(1, self._n_rounds() + 1):
+            part = progress.part("round").begin(**data)
             # 3. Deficiencies: rows that a student has wrong and a teacher has right;
             # and as many rows of others that it has right, lest it forgets them.
             said = np.array([j.proba.argmax(axis=1) for j in judgements])
@@ -380,19 +416,26 @@ class CooperativeDistiller(MemberEnsemble):
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
-            self._report(number, len(improved), len(verdicts), lessons)
-            if 2 * len(improved) < len(verdicts) or not improved:
+            clock.say_round(number, len(improved), len(verdicts), lessons)
+            stop = part.end(
+                **data,
+                reconstruction_attributes=lambda: self._outcome(
+                    task, members, *judged, list(lessons), record.copy(), seed
+                ),
+            )
+            if stop or 2 * len(improved) < len(verdicts) or not improved:
                 break
             changed = np.isin(np.arange(len(members)), improved)
 
-        fitted = self._fit_improved(task, members, initial, lessons, record)
-        for k, model in enumerate(fitted):
-            if model is initial[k]:  # what it never learned must not be counted on
-                judgements[k] = unimproved[k]
-
-        # 9. Combine the improved members.
-        final = self._fit_final_estimator(task, judgements, seed)
-        self._keep(task, members, initial, fitted, final, record, lessons)
+        # 9. Fit the improved members on everything and combine them.
+        outcome = self._outcome(task, members, *judged, lessons, record, seed)
+        if record.failures():
+            warn(
+                "Some teaching failed; each member keeps its last good version and "
+                "history_ has the details:\n" + "\n".join(record.failures())
+            )
+        self.__dict__.update(outcome, _training_rows=_weak_reference(X))
+        progress.end(**data)
         return self
 
     def _n_rounds(self) -> int:
@@ -458,15 +501,43 @@ class CooperativeDistiller(MemberEnsemble):
             members.append(member)
         return task, members, rows
 
-    def _report(
-        self, number: int, improved: int, taught: int, lessons: Sequence[Lessons]
-    ) -> None:
-        if self.verbose:
-            print(
-                f"[{type(self).__name__}] round {number} of {self._n_rounds()}: "
-                f"{improved} of {taught} students improved, "
-                f"{sum(map(len, lessons))} lessons kept so far"
-            )
+    def _outcome(
+        self,
+        task: Task,
+        members: Sequence[Member],
+        initial: Sequence[Any],
+        unimproved: Sequence[Judgement],
+        judgements: Sequence[Judgement],
+        lessons: list[Lessons],
+        record: Record,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Return the fitted attributes of a fit that ends here."""
+        fitted = self._fit_improved(task, members, initial, lessons, record)
+        # What a member never learned must not be counted on.
+        final = self._fit_final_estimator(
+            task,
+            [
+                before if model is first else now
+                for model, first, before, now in zip(
+                    fitted, initial, unimproved, judgements, strict=True
+                )
+            ],
+            seed,
+        )
+        named = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
+        named.update(zip([m.name for m in members], fitted, strict=True))
+        return {
+            "classes_": task.classes,
+            "_schema": TableSchema(task.X),
+            "lessons_": record.lesson_table(lessons),
+            "history_": record.history(),
+            "scores_": record.score_table(),
+            "initial_estimators_": list(initial),
+            "named_estimators_": named,
+            "final_estimator_": final,
+            "estimators_": list(fitted),
+        }
 
     def _fit_improved(
         self,
@@ -486,11 +557,6 @@ class CooperativeDistiller(MemberEnsemble):
                 lessons[k] = no_lessons(task.Z.shape[1])
             else:
                 fitted[k] = model
-        if record.failures():
-            warn(
-                "Some teaching failed; each member keeps its last good version and "
-                "history_ has the details:\n" + "\n".join(record.failures())
-            )
         return fitted
 
     def _fit_final_estimator(
@@ -508,27 +574,27 @@ class CooperativeDistiller(MemberEnsemble):
             weights = {} if parameter is None else {parameter: task.weights}
         return fit_any_labels(final, features, task.y, weights)
 
-    def _keep(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        initial: Sequence[Any],
-        fitted: Sequence[Any],
-        final: Any,
-        record: Record,
-        lessons: Sequence[Lessons],
-    ) -> None:
-        """Set the fitted attributes, all at once and last."""
-        names = [member.name for member in members]
-        self.classes_ = task.classes
-        self._schema = TableSchema(task.X)
-        self.lessons_ = record.lesson_table(lessons)
-        self.history_ = record.history()
-        self.initial_estimators_ = list(initial)
-        self.named_estimators_ = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
-        self.named_estimators_.update(zip(names, fitted, strict=True))
-        self.final_estimator_ = final
-        self.estimators_ = list(fitted)
+    @property
+    def report_(self) -> Any:
+        """What the fit did: a page for notebooks, or for ``report_.save(path)``.
+
+        Lessons are shown beside the rows that they were made from as long as the X
+        that was passed to ``fit`` lives and has not changed; the distiller keeps a weak
+        reference to it and no copy, and pickles neither.
+
+        Returns
+        -------
+        report : :class:`~skcoop.inspection.Report`
+            Verdict, members, who taught whom, lessons, refusals and failures.
+        """
+        check_is_fitted(self)
+        from skcoop.inspection import Report
+
+        rows = getattr(self, "_training_rows", None)
+        try:
+            return Report.from_estimator(self, None if rows is None else rows())
+        except ValueError:  # the user has changed X since
+            return Report.from_estimator(self)
 
     @available_if(_votes_with_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -14,14 +14,23 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
-from skcoop._compat import _BaseComposition, _check_feature_names_in, _VisualBlock
+from skcoop._compat import (
+    CallbackSupportMixin,
+    _BaseComposition,
+    _check_feature_names_in,
+    _VisualBlock,
+)
 from skcoop._frames import TableSchema, is_frame, without_column
 from skcoop._members import FittedMember
 from skcoop._validation import check_table, is_dropped
 
 
 class MemberEnsemble(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+    CallbackSupportMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    _BaseComposition,
 ):
     """Members by name: their parameters, tags, routing, diagram and answers."""
 
@@ -121,6 +130,11 @@ class MemberEnsemble(
     def _sk_visual_block_(self) -> Any:
         names, estimators = zip(*self.estimators, strict=True)
         return _VisualBlock("parallel", estimators, names=names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: never the way to the training rows."""
+        state = super().__getstate__()
+        return {k: value for k, value in state.items() if k != "_training_rows"}
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, so that a broken one leaves nothing."""

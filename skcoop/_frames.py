@@ -259,7 +259,7 @@ def _factorize(
     except TypeError as error:
         raise TypeError(
             f"Column {name!r} cannot be used: a value argument must be a string or a "
-            f"number ({error})."
+            f"number ({error}). Turn its cells into one of them, or leave it out."
         ) from error
     try:
         order = np.argsort(levels)
@@ -473,6 +473,11 @@ class TableCodec:
             return frame
         cells = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
         return nw.from_dict(cells, backend=self.backend).to_native()
+
+    def levels_of(self, j: int) -> list[Any]:
+        """Return the distinct values of a coded column in the order of their codes."""
+        known: Any = self.columns[j] if self.coded[j] else None
+        return [] if known is None else list(known.levels)
 
     def codes_of(self, j: int, values: Sequence[Any]) -> NDArray[np.float64]:
         """Return the codes of values of one column, NaN for unknown categories."""

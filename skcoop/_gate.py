@@ -57,6 +57,20 @@ def score(task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]) -> fl
     return float(np.average(right, weights=task.weights[rows]))
 
 
+def present_scores(
+    task: Task,
+    members: Sequence[Member],
+    judgements: Sequence[Judgement],
+    accept: str | None,
+) -> list[float]:
+    """Score each member on the rows that judge it, NaN where there are none."""
+    scores = []
+    for member, judgement in zip(members, judgements, strict=True):
+        rows = judged_rows(task, member, accept)
+        scores.append(score(task, judgement.proba, rows) if rows.any() else np.nan)
+    return scores
+
+
 def decide(
     task: Task,
     members: Sequence[Member],

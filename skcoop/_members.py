@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import column_names, is_frame, select
+from skcoop._progress import Progress
 from skcoop._warnings import warn
 
 
@@ -201,19 +203,24 @@ def weight_parameter(estimator: Any) -> str | None:
 
 
 def fit_model(
-    member: Member, X: Any, y: NDArray[Any], metadata: Mapping[str, Any]
+    member: Member,
+    X: Any,
+    y: NDArray[Any],
+    metadata: Mapping[str, Any],
+    progress: Progress | None = None,
 ) -> Any:
-    """Fit a copy of the member's model.
+    """Fit a copy of the member's model, which callbacks may follow.
 
     Labels that hold a single class leave nothing to learn: the copy then answers that
     class always. A classifier that insists on labels 0, 1, ... is given these.
     """
     if member.frozen:
         return member.estimator
-    labels = np.unique(y)
-    if len(labels) == 1:
-        return DummyClassifier().fit(X, y)
-    return fit_any_labels(clone(member.estimator), X, y, metadata)
+    model, only = clone(member.estimator), len(np.unique(y)) == 1
+    if only:
+        model, metadata = DummyClassifier(), {}
+    with nullcontext() if progress is None else progress.around(model):
+        return fit_any_labels(model, X, y, metadata)
 
 
 def fit_any_labels(

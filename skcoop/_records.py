@@ -50,14 +50,31 @@ class Record:
         All members.
     rows : ndarray of int
         Position of the task's rows in the table that the user passed.
+    scores : list of float
+        Each member's out-of-fold accuracy before any lesson.
     """
 
-    def __init__(self, task: Task, members: Sequence[Member], rows: NDArray[np.intp]):
+    def __init__(
+        self,
+        task: Task,
+        members: Sequence[Member],
+        rows: NDArray[np.intp],
+        scores: Sequence[float],
+    ):
         self.task = task
         self.members = members
         self.rows = rows
+        self.scores = [list(scores)]
         self.pairs: list[dict[str, Any]] = []
         self.lessons: list[tuple[int, Lessons]] = []
+
+    def copy(self) -> Record:
+        """Return a record that can be finished while this one goes on."""
+        record = Record(self.task, self.members, self.rows, self.scores[0])
+        record.scores = [list(scores) for scores in self.scores]
+        record.pairs = [dict(line) for line in self.pairs]
+        record.lessons = list(self.lessons)
+        return record
 
     def add_round(
         self,
@@ -70,6 +87,11 @@ class Record:
     ) -> None:
         """Add one round: a line for each pair with something to teach, its lessons."""
         self.lessons += list(proposed.items())
+        scores = list(self.scores[-1])
+        for k, decided in verdicts.items():
+            if decided.accepted:
+                scores[k] = decided.score_after
+        self.scores.append(scores)
         asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
         for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
             verdict = verdicts.get(int(student))
@@ -122,6 +144,8 @@ class Record:
         for line in self.pairs:
             if line["student"] == name and line["accepted"]:
                 line.update(accepted=False, kept=0, failure=failure)
+        for scores in self.scores:
+            scores[student] = self.scores[0][student]
 
     def failures(self) -> list[str]:
         """Say once for each round and cause what failed."""
@@ -138,6 +162,12 @@ class Record:
         """Return one line for each round and pair of student and teacher."""
         table = pd.DataFrame(self.pairs, columns=list(_HISTORY_TYPES))
         return table.astype(_HISTORY_TYPES)
+
+    def score_table(self) -> pd.DataFrame:
+        """Return the members' scores, one line for each round; line 0 is the start."""
+        names = [member.name for member in self.members]
+        rounds = pd.RangeIndex(len(self.scores), name="round")
+        return pd.DataFrame(self.scores, index=rounds, columns=names, dtype="float64")
 
     def lesson_table(self, kept: Sequence[Lessons]) -> pd.DataFrame:
         """Return one line for each virtual instance, its cells in columns ``x__*``."""

@@ -73,8 +73,11 @@ def is_dropped(estimator: Any) -> bool:
 def _check_member(name: str, estimator: Any) -> None:
     is_model = hasattr(estimator, "fit") and not isinstance(estimator, type)
     if not is_model or not is_classifier(estimator):
+        hint = ""
+        if isinstance(estimator, type):
+            hint = f" Pass an instance of it: {estimator.__name__}()."
         raise ValueError(
-            f"The estimator {name!r} should be a classifier, got {estimator!r}."
+            f"The estimator {name!r} should be a classifier, got {estimator!r}.{hint}"
         )
     if isinstance(estimator, FrozenEstimator):
         try:
@@ -97,7 +100,7 @@ def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is "
-            "None."
+            "None. Pass the class of each row."
         )
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
@@ -235,7 +238,8 @@ def check_owners(
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(
             f"silos holds labels that are no member's name: {unknown[:5]}{more}. The "
-            f"members are {names}."
+            f"members are {names}. Name the members after the silos, or add "
+            "(label, 'drop') to estimators to leave the rows of a silo out."
         )
     owners = np.array([names.index(s) for s in silos], dtype=np.intp)
     numbers = {}

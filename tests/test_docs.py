@@ -2,23 +2,25 @@
 
 import doctest
 import inspect
+import types
 from pathlib import Path
 
 import pytest
 
 import skcoop
-from skcoop import counterfactuals, datasets
+from skcoop import counterfactuals, datasets, inspection
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.rst"))
 
 PUBLIC = [
     (module, name)
-    for module in (skcoop, counterfactuals, datasets)
+    for module in (skcoop, counterfactuals, datasets, inspection)
     for name in module.__all__
 ]
 # Not asked for: extended summaries, "See Also" everywhere, names of returned values,
 # and parameters of the protocol class, which has none.
+METHODS = (types.FunctionType, classmethod, property)
 IGNORED = {"ES01", "SA01", "EX01", "RT02", "GL01", "GL08"}
 
 
@@ -28,7 +30,7 @@ def documented_objects():
         yield f"{module.__name__}.{name}"
         if inspect.isclass(thing):
             for attribute, value in vars(thing).items():
-                if not attribute.startswith("_") and inspect.isfunction(value):
+                if not attribute.startswith("_") and isinstance(value, METHODS):
                     yield f"{module.__name__}.{name}.{attribute}"
 
 

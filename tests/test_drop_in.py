@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -741,10 +742,14 @@ def test_tables_without_lines_look_like_tables_with_lines(attribute):
 
 def test_verbose_prints_a_line_for_each_round(capsys):
     fitted = distiller(verbose=1).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"\[CooperativeDistiller\] \d members fitted and judged, total=\d+\.\ds", first
+    )
     assert len(lines) == fitted.history_["round"].max()
     assert lines[0].startswith("[CooperativeDistiller] round 1 of ")
     kept = fitted.lessons_["kept"].sum()
-    assert lines[-1].endswith(f" {kept} lessons kept so far")
+    end = rf", {kept} lessons kept so far, total=[\d.]+s, at most about 0\.0s to go"
+    assert re.search(end + "$", lines[-1])
     distiller().fit(X, y)
     assert capsys.readouterr().out == ""

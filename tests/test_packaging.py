@@ -60,7 +60,7 @@ import importlib, pkgutil, sys
 
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"matplotlib", "polars", "hypothesis"}:
+        if name.partition(".")[0] in {"matplotlib", "polars", "hypothesis", "rich"}:
             raise ModuleNotFoundError(f"{name} is blocked", name=name)
 
 sys.meta_path.insert(0, Block())
@@ -105,6 +105,14 @@ cp "$3/bin/python" "$3/bin/ruff"
 cp "$3/bin/python" "$3/bin/mypy"
 """
 
+# Stand in for the programs of the machine: who is asking, and what installs a browser.
+FAKE_ID = "#!/usr/bin/env bash\necho 0\n"
+FAKE_APT_GET = """#!/usr/bin/env bash
+call="apt-get $*"
+echo "$call" >> "$CALLS"
+[[ $call != "$FAILING" ]]
+"""
+
 README = """
 ```bash
 python first
@@ -130,6 +138,11 @@ def run_ci(tmp_path):
     fake_python = tmp_path / "fake_python"
     fake_python.write_text(FAKE_PYTHON)
     fake_python.chmod(0o755)
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    for name, program in [("id", FAKE_ID), ("apt-get", FAKE_APT_GET)]:
+        (machine / name).write_text(program)
+        (machine / name).chmod(0o755)
     calls = tmp_path / "calls"
     calls.touch()
     temporary = tmp_path / "temporary"
@@ -138,6 +151,7 @@ def run_ci(tmp_path):
     def run(failing=""):
         environment = {
             **os.environ,
+            "PATH": f"{machine}{os.pathsep}{os.environ['PATH']}",
             "PYTHON": str(fake_python),
             "TMPDIR": str(temporary),
             "CALLS": str(calls),
@@ -158,17 +172,21 @@ def run_ci(tmp_path):
 
 
 CI_CALLS = [
+    "apt-get -qq update",
+    "apt-get -qq install --yes chromium",
     "python second",
     "python third two words",
     "python -m pip install .[lint]",
     "ruff check .",
     "ruff format --check .",
     "mypy skcoop",
+    "python -m pip install .[docs]",
+    "python -m sphinx -q -W --keep-going docs docs/_build/html",
 ]
 
 
 @needs_ci_script
-def test_ci_runs_the_second_command_of_the_readme_and_the_linters(run_ci):
+def test_ci_runs_the_tests_the_linters_and_the_documentation(run_ci):
     assert run_ci() == (0, CI_CALLS)
 
 
