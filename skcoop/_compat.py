@@ -7,7 +7,7 @@ else, so that a new release can break one file only. ``tests/test_compat.py`` na
 each of them.
 """
 
-from sklearn.base import _fit_context
+from sklearn.base import _clone_parametrized, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -35,6 +35,7 @@ __all__ = [
     "_VisualBlock",
     "_check_feature_names_in",
     "_check_sample_weight",
+    "_clone_parametrized",
     "_fit_context",
     "_num_samples",
     "_raise_for_params",
