@@ -39,7 +39,7 @@ def check_teacher(teacher: Any) -> None:
 
 
 def classes_of_answers(
-    teacher: Any, classes: Any, labels: NDArray[Any] | None
+    teacher: Any, classes: Any, labels: NDArray[Any] | None, handed_in: Any
 ) -> NDArray[Any] | None:
     """Return what the columns of a teacher's answers stand for, if anybody says.
 
@@ -50,7 +50,9 @@ def classes_of_answers(
     classes : array-like of shape (n_columns,) or None
         What the user says, which comes first.
     labels : ndarray or None
-        The labels of the rows, which come last.
+        The labels of the rows, which come third.
+    handed_in : array-like of shape (n_samples, n_columns) or None
+        Answers that are there already; without all these, their columns are numbered.
 
     Returns
     -------
@@ -67,7 +69,9 @@ def classes_of_answers(
         return known
     if getattr(teacher, "classes_", None) is not None:
         return np.asarray(teacher.classes_)
-    return None if labels is None else np.unique(labels)
+    if labels is not None:
+        return np.unique(labels)
+    return None if handed_in is None else np.arange(np.shape(handed_in)[-1])
 
 
 def all_classes(
@@ -94,15 +98,17 @@ def all_classes(
     return classes
 
 
-def check_answers(proba: Any, n_rows: int) -> FloatMatrix | None:
+def check_answers(proba: Any, n_rows: int, classes: NDArray[Any] | None) -> FloatMatrix:
     """Return answers that were handed in, each row probabilities or all NaN."""
     if proba is None:
-        return None
+        return np.full((n_rows, 1 if classes is None else len(classes)), np.nan)
     proba = np.array(proba, dtype=np.float64)
-    if proba.ndim != 2 or len(proba) != n_rows:
+    known = [] if classes is None else classes.tolist()
+    if proba.shape != (n_rows, len(known)):
         raise ValueError(
-            f"teacher_proba must hold a row for each of the {n_rows} rows of X and a "
-            f"column for each class, got shape {proba.shape}. Rows of NaN have no answer."
+            f"teacher_proba has shape {proba.shape}; {(n_rows, len(known))} was "
+            f"expected: a row for each row of X, NaN where there is no answer, and a "
+            f"column for each of the classes {known}, in this order."
         )
     asked = np.flatnonzero(~np.isnan(proba).all(axis=1))
     faults = faults_of(proba[asked])
@@ -188,6 +194,8 @@ class Inquiry:
     @property
     def left(self) -> int:
         """Number of rows that may still be asked about."""
+        if self.teacher is None:
+            return 0
         if self.budget is None:
             return len(self.open)
         return min(len(self.open), max(0, self.budget - int(self.answered.sum())))
@@ -244,10 +252,10 @@ class Inquiry:
         expected = (n_rows, n_columns)
         if proba.shape != expected:
             raise ValueError(
-                f"The teacher returned an array of shape {proba.shape} where {expected} "
-                "was expected: a row of probabilities for each row, a column for each "
-                "class that it knows. Name these in `classes`, in the order of its "
-                f"columns. {self._kept()}"
+                f"The teacher returned an array of shape {proba.shape} where "
+                f"{expected} was expected: a row of probabilities for each row, a "
+                "column for each class that it knows. Name these in `classes`, in the "
+                f"order of its columns. {self._kept()}"
             )
         return proba
 

@@ -26,7 +26,7 @@ from skcoop._soft_targets import fit_soft
 # Added to a probability before its logarithm is taken: nothing is impossible.
 _FLOOR = 1e-3
 # Rows with an answer that each other row is compared with.
-_MOST_ANCHORS = 40
+_MOST_ANCHORS = 20
 # Comparisons that are predicted at once.
 _BLOCK = 50_000
 

@@ -1,6 +1,6 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a student is to learn from: answers, estimates of answers, and labels."""
+"""What a student may learn from: answers, estimates of answers, and labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._asking import Inquiry
@@ -15,8 +16,12 @@ from skcoop._comparisons import Estimates, centred_logits, softmax
 from skcoop._frames import FloatMatrix, TableSchema
 from skcoop._pool import Pool
 
+# What stands in for the answers that rows have not: nothing, or an estimate.
+SOURCES = ("answers", "direct", "comparison")
 # What a label leaves to the classes that it does not name.
 _DOUBT = 0.1
+# All estimates together weigh up to so many times as much as the answers.
+_MOST_WEIGHT = 2
 
 
 @dataclass
@@ -29,30 +34,47 @@ class Study:
         The rows.
     inquiry : Inquiry
         The teacher's answers about them.
-    labels : ndarray of shape (n_rows, n_classes) or None
+    labels : ndarray of shape (n_rows, n_classes)
         Shares of the labels of each row; NaN where it has none.
     estimates : Estimates
         How rows without an answer get one.
     temperature : float
         Softens answers and estimates.
+    given_classes : ndarray of shape (n_classes,) or None
+        The classes; None if the teacher's first answer tells how many there are.
+    given_folds : ndarray of int, shape (n_rows,) or None
+        The folds of a splitter.
+    handed_in : ndarray of shape (n_samples, n_classes)
+        The answers that were there before, by row of X.
+    schema : TableSchema
+        Container and types of X.
     """
 
     pool: Pool
     inquiry: Inquiry
-    labels: FloatMatrix | None
+    labels: FloatMatrix
     estimates: Estimates
     temperature: float
-    known_classes: NDArray[Any] | None
-    folds: NDArray[np.intp] | None
-    schema: TableSchema
+    given_classes: NDArray[Any] | None
+    given_folds: NDArray[np.intp] | None
     handed_in: FloatMatrix
+    schema: TableSchema
 
     @property
     def classes(self) -> NDArray[Any]:
         """The classes; numbers where the teacher's first answer told how many."""
-        if self.known_classes is None:
+        if self.given_classes is None:
             return np.arange(self.inquiry.answers.shape[1])
-        return self.known_classes
+        return self.given_classes
+
+    def answers_of_X(self) -> FloatMatrix:
+        """Return the answers row by row of X, NaN where there is none."""
+        answers, positions = self.inquiry.answers, self.pool.positions
+        if self.handed_in.shape != (len(positions), answers.shape[1]):
+            handed_in = np.full((len(positions), answers.shape[1]), np.nan)
+        else:
+            handed_in = self.handed_in
+        return np.where(positions[:, None] >= 0, answers[positions], handed_in)
 
     @property
     def answered(self) -> NDArray[np.intp]:
@@ -60,15 +82,19 @@ class Study:
         return np.flatnonzero(self.inquiry.answered)
 
     def training_set(
-        self, how: str, hidden: NDArray[np.bool_] | None = None
+        self, source: str, hidden: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
         """Return rows, their targets and their weights.
 
+        Answered rows have their answer. Beside them go rows with a label and, unless
+        the source is the answers alone, all others with an estimate; a label then
+        multiplies it.
+
         Parameters
         ----------
-        how : {"answers", "direct", "comparison"}
-            What stands in for missing answers: nothing, or an estimate.
-        hidden : ndarray of bool, shape (n_rows,), default=None
+        source : {"answers", "direct", "comparison"}
+            What stands in for missing answers.
+        hidden : ndarray of int
             Rows that must not be known, as they are going to judge.
 
         Returns
@@ -80,63 +106,66 @@ class Study:
         weights : ndarray of shape (n_chosen,)
             Weights of the rows.
         """
-        asked = self.inquiry.answered
-        seen = np.ones(len(self.pool), dtype=bool) if hidden is None else ~hidden
-        known = np.flatnonzero(asked & seen)
-        others = np.flatnonzero(~asked & seen)
-        labelled = np.zeros(len(self.pool), dtype=bool)
-        if self.labels is not None:
-            labelled = ~np.isnan(self.labels).any(axis=1)
-        if how == "answers":
-            others = others[labelled[others]]
-            targets = self.labels[others] if len(others) else None
-        elif len(others):
-            targets = self._estimated(how, known, others)
-            marked = labelled[others]
-            if marked.any():
-                doubtful = (1 - _DOUBT) * self.labels[others[marked]]
-                targets[marked] *= doubtful + _DOUBT / targets.shape[1]
-                targets /= targets.sum(axis=1, keepdims=True)
+        seen = np.ones(len(self.pool), dtype=bool)
+        seen[hidden] = False
+        asked = np.flatnonzero(self.inquiry.answered & seen)
+        others = np.flatnonzero(~self.inquiry.answered & seen)
+        labelled = ~np.isnan(self.labels[others]).any(axis=1)
+        if source == "answers" or len(asked) < 2:  # one answer compares with nothing
+            others = others[labelled]
+            targets, share = self.labels[others], np.ones(len(others))
+        else:
+            targets = self._estimated(source, asked, others)
+            targets[labelled] *= (1 - _DOUBT) * self.labels[others[labelled]] + (
+                _DOUBT / targets.shape[1]
+            )
+            targets /= targets.sum(axis=1, keepdims=True)
+            share = np.where(labelled, 1.0, self._share(asked, others[~labelled]))
+        if len(others):
+            targets = np.vstack([self._softened(self.inquiry.answers[asked]), targets])
+        else:
+            targets = self._softened(self.inquiry.answers[asked])
         weights = self.pool.weights
-        given = self._softened(self.inquiry.answers[known])
-        if not len(others):
-            return known, given, weights[known]
-        share = np.where(labelled[others], 1.0, self._share(known, others, labelled))
         return (
-            np.append(known, others),
-            np.vstack([given, targets]),
-            np.append(weights[known], weights[others] * share),
+            np.append(asked, others),
+            targets,
+            np.append(weights[asked], weights[others] * share),
         )
 
     def _estimated(
-        self, how: str, known: NDArray[np.intp], others: NDArray[np.intp]
+        self, source: str, asked: NDArray[np.intp], others: NDArray[np.intp]
     ) -> FloatMatrix:
+        if not len(others):
+            return np.empty((0, self.inquiry.answers.shape[1]))
         places = self.pool.places
         logits = self.estimates.logits(
-            how, places[known], self.inquiry.answers[known], places[others]
+            source, places[asked], self.inquiry.answers[asked], places[others]
         )
         return softmax(logits / self.temperature)
 
     def _softened(self, proba: FloatMatrix) -> FloatMatrix:
-        if self.temperature == 1:
+        if self.temperature == 1 or not len(proba):
             return proba
         return softmax(centred_logits(proba) / self.temperature)
 
-    def _share(
-        self,
-        known: NDArray[np.intp],
-        others: NDArray[np.intp],
-        labelled: NDArray[np.bool_],
-    ) -> float:
-        """Let estimates weigh up to twice as much as the answers, all together."""
+    def _share(self, asked: NDArray[np.intp], others: NDArray[np.intp]) -> float:
+        """Return the weight of an estimate, where an answer weighs one."""
         weights = self.pool.weights
-        estimated = weights[others[~labelled[others]]].sum()
-        return min(1.0, 2 * weights[known].sum() / max(estimated, 1e-300))
+        if not len(others):
+            return 1.0
+        return min(1.0, _MOST_WEIGHT * weights[asked].sum() / weights[others].sum())
 
 
-def score_kinds(said, answers, weights):
-    return said
+def cross_entropy(answers: FloatMatrix, proba: FloatMatrix) -> NDArray[np.float64]:
+    """Return how far a student is from each answer; one that is sure pays a limit."""
+    return -(answers * np.log(0.998 * proba + 0.001)).sum(axis=1)
 
 
-def choose_kind(scores):
-    return "comparison"
+def agreement(answers: FloatMatrix, proba: FloatMatrix) -> NDArray[np.float64]:
+    """Return 1 where a student decides as the teacher does, else 0."""
+    return np.asarray(1.0 * (answers.argmax(axis=1) == proba.argmax(axis=1)))
+
+
+def better_source(scores: pd.DataFrame) -> str:
+    """Choose by cross-entropy."""
+    return str(scores["cross_entropy"].idxmin())
