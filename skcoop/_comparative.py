@@ -92,13 +92,13 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Rows in a comparison. One half is compared with the other by their mean logits;
         pairs were better than larger groups.
 
-    max_comparisons : int, default=4000
+    max_comparisons : int, default=2000
         Most comparisons to learn from, drawn without repeats.
 
-    query : {"random", "uncertain", "diverse"}, default="random"
-        Which rows are asked about: drawn at random; far apart from each other; or
-        half of them far apart, and then those of which a first student is least
-        certain.
+    query : {"random", "uncertain", "diverse"}, default="diverse"
+        Which rows are asked about: drawn at random; far apart from each other, drawn
+        as k-means++ draws its centres; or half of them far apart, and then those of
+        which a first student is least certain.
 
     n_virtual : int, default=500
         Rows without an answer to learn from at least: if X and `X_unlabeled` have
@@ -219,8 +219,8 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         teacher_budget: int | None = None,
         comparison: Any = None,
         group_size: int = 2,
-        max_comparisons: int = 4000,
-        query: str = "random",
+        max_comparisons: int = 2000,
+        query: str = "diverse",
         n_virtual: int = 500,
         temperature: float = 1.0,
         cv: Any = 4,
@@ -267,7 +267,8 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         teacher_proba : array-like of shape (n_samples, n_classes), default=None
             Answers that are there already, NaN in all other rows; the columns are the
             classes in the order of `classes_`. They count towards `teacher_budget`.
-        X_unlabeled : {array-like, dataframe} of shape (n_more, n_features), default=None
+        X_unlabeled : {array-like, dataframe} of shape (n_more, n_features), \
+                default=None
             More rows, with the columns of X; the teacher is not asked about them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, for the student and in all scores. A row of weight 0

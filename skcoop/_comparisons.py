@@ -48,8 +48,8 @@ def sample_groups(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw comparisons without repeats: some rows against some others.
 
-    Half of a group, rounded down, are negatives; all its rows are distinct. The order
-    within positives and within negatives means nothing, the order of the two sides does.
+    Half of a group, rounded down, are negatives; all its rows are distinct. Only
+    the order of the two sides means something.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def make_pool(X: Any, X_unlabeled: Any, weights: NDArray[np.float64]) -> Pool:
         Z=Z[first],
         codec=codec,
         metric=RowMetric(codec, Z),
-        weights=np.bincount(position, weights_of_all),
+        weights=np.bincount(position, weights_of_all).astype(np.float64),
         own=first < len(taking_part),
         virtual=np.zeros(len(first), dtype=bool),
         positions=positions,
