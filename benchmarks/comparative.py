@@ -39,7 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import figures, single_tables
 from benchmarks.formatting import standard_error, table
 from skcoop import ComparativeDistiller
-from skcoop._comparisons import Estimates, centred_logits
+from skcoop._comparisons import Estimates, centred_logits, softmax
 from skcoop._members import FittedMember
 from skcoop._soft_targets import fit_soft
 
@@ -111,17 +111,18 @@ def mixed(X, proba, n_rows, draw, neighbours):
 
 
 def by_published_loss(name, X, proba, seed):
-    """Return a function from rows to logits, for students that can follow the loss."""
+    """Return a function from rows to answers, for students that can follow the loss."""
     logits = centred_logits(proba)
     logits = logits - logits.mean(axis=0)
     if name == "logistic":
         centre = X.mean(axis=0)
         model = Ridge(fit_intercept=False).fit(X - centre, logits)
-        return lambda rows: model.predict(rows - centre)
+        return lambda rows: softmax(model.predict(rows - centre))
     boosted = HistGradientBoostingRegressor(
         max_iter=20, early_stopping=False, random_state=seed
     )
-    return MultiOutputRegressor(boosted).fit(X, logits).predict
+    model = MultiOutputRegressor(boosted).fit(X, logits)
+    return lambda rows: softmax(model.predict(rows))
 
 
 class Split:

@@ -132,11 +132,11 @@ def faults_of(proba: FloatMatrix) -> dict[int, str]:
         "holds a negative probability": ~missing & (proba < 0).any(axis=1),
         "does not sum to one": np.abs(sums - 1) > _SLACK,
     }
-    return {
-        int(row): reason
-        for reason, wrong in reasons.items()
-        for row in np.flatnonzero(wrong)
-    }
+    faults: dict[int, str] = {}
+    for reason, wrong in reasons.items():
+        for row in np.flatnonzero(wrong).tolist():
+            faults.setdefault(row, reason)
+    return faults
 
 
 class Inquiry:
@@ -177,7 +177,7 @@ class Inquiry:
         self.X = X
         self.askable = askable
         self.answers = answers
-        self.columns = columns
+        self.columns: Any = columns
         self.budget = budget
         self.n_calls = 0
 

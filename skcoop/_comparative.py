@@ -331,16 +331,20 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             X_unlabeled = TableSchema(X).conform(X_unlabeled)
         known = classes_of_answers(self.teacher, self.classes, labels, teacher_proba)
         classes = all_classes(known, labels)
+        columns = None
+        if classes is not None and known is not None:
+            columns = np.searchsorted(classes, known)
         handed_in = check_answers(teacher_proba, _num_samples(X), classes)
         pool = make_pool(X, X_unlabeled, weights)
         folds = self._given_folds(X, labels, pool)
-        pool = with_virtual_rows(pool, self.n_virtual - self._n_unasked(pool), seed)
+        n_unasked = self._n_unasked(pool, pool.gather(handed_in, weights))
+        pool = with_virtual_rows(pool, self.n_virtual - n_unasked, seed)
         inquiry = Inquiry(
             self.teacher,
             pool.X,
             pool.own,
             pool.gather(handed_in, weights),
-            None if classes is None else np.searchsorted(classes, known),
+            columns,
             self.teacher_budget,
         )
         if labels is None and not (inquiry.left or inquiry.answered.any()):
@@ -385,19 +389,22 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         np.minimum.at(of_pool, pool.positions[taking_part], folds[taking_part])
         return of_pool
 
-    def _n_unasked(self, pool: Pool) -> int:
+    def _n_unasked(self, pool: Pool, answers: FloatMatrix) -> int:
         """Count the rows that will have no answer."""
-        n_asked = int(pool.own.sum())
+        n_known = len(pool) - int(np.isnan(answers).any(axis=1).sum())
+        if self.teacher is None:
+            return len(pool) - n_known
+        most = int(pool.own.sum())
         if self.teacher_budget is not None:
-            n_asked = min(n_asked, self.teacher_budget)
-        return len(pool) - n_asked
+            most = min(most, self.teacher_budget)
+        return len(pool) - max(n_known, most)
 
     def _ask(self, study: Study, seed: int) -> None:
         """Choose rows and ask about them, all at once or in steps."""
         inquiry, places = study.inquiry, study.pool.places
         draw = np.random.default_rng(seed)
         budget = inquiry.left
-        if self.query == "random":
+        if self.query == "random" or budget == len(inquiry.open):
             inquiry.ask(at_random(inquiry.open, budget, draw))
             return
         first = budget if self.query == "diverse" else -(-budget // 2)
@@ -412,9 +419,11 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """Let held-out answers of the teacher say what the student learns from."""
         scores = pd.DataFrame(columns=["cross_entropy", "agreement"], dtype=float)
         asked = study.answered
+        if len(asked) == len(study.pool) or len(asked) < 2:
+            return scores, "answers"  # there is nothing to estimate, or nothing from
         if self.accept is None:
             return scores, "comparison"
-        if len(asked) == study.pool.weights.size or len(asked) < 4:
+        if len(asked) < 4:
             return scores, "answers"
         answers = study.inquiry.answers[asked]
         weights = study.pool.weights[asked]

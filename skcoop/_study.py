@@ -88,7 +88,7 @@ class Study:
 
         Answered rows have their answer. Beside them go rows with a label and, unless
         the source is the answers alone, all others with an estimate; a label then
-        multiplies it.
+        multiplies it. A label that the teacher does not know stands for itself.
 
         Parameters
         ----------
@@ -125,12 +125,19 @@ class Study:
             targets = np.vstack([self._softened(self.inquiry.answers[asked]), targets])
         else:
             targets = self._softened(self.inquiry.answers[asked])
+        rows = np.append(asked, others)
+        beyond = self._beyond_the_teacher(rows)
+        targets[beyond] = self.labels[rows[beyond]]
         weights = self.pool.weights
-        return (
-            np.append(asked, others),
-            targets,
-            np.append(weights[asked], weights[others] * share),
-        )
+        return rows, targets, np.append(weights[asked], weights[others] * share)
+
+    def _beyond_the_teacher(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Mark rows whose label is of a class that the teacher does not know."""
+        labels = self.labels[rows]
+        if np.isnan(labels).all():
+            return np.zeros(len(rows), dtype=bool)
+        unknown = np.setdiff1d(np.arange(labels.shape[1]), self.inquiry.columns)
+        return np.asarray((labels[:, unknown] > 0).any(axis=1))
 
     def _estimated(
         self, source: str, asked: NDArray[np.intp], others: NDArray[np.intp]
@@ -145,7 +152,7 @@ class Study:
 
     def _softened(self, proba: FloatMatrix) -> FloatMatrix:
         if self.temperature == 1 or not len(proba):
-            return proba
+            return proba.copy()
         return softmax(centred_logits(proba) / self.temperature)
 
     def _share(self, asked: NDArray[np.intp], others: NDArray[np.intp]) -> float:

@@ -88,7 +88,12 @@ def _check_member(name: str, estimator: Any) -> None:
 
 def check_student(student: Any) -> None:
     """Raise an error if a student is no unfitted classifier."""
-    if isinstance(student, type | FrozenEstimator) or not is_classifier(student):
+    is_model = hasattr(student, "fit") and not isinstance(student, type)
+    if (
+        not is_model
+        or isinstance(student, FrozenEstimator)
+        or not is_classifier(student)
+    ):
         raise ValueError(
             f"student must be a classifier that can be fitted, got {student!r}."
         )
