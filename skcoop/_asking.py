@@ -18,6 +18,8 @@ from skcoop._members import columns_of
 _BATCH = 50
 # Sums of probabilities may miss one by this much: teachers round.
 _SLACK = 1e-2
+# And by this much without being mended.
+_ROUNDING = 1e-9
 
 
 def check_teacher(teacher: Any) -> None:
@@ -119,7 +121,7 @@ def check_answers(proba: Any, n_rows: int, classes: NDArray[Any] | None) -> Floa
             f"{reason} ({len(faults)} such rows). An answer is a row of probabilities; "
             "without one, all of it is NaN."
         )
-    proba[asked] /= proba[asked].sum(axis=1, keepdims=True)
+    proba[asked] = _summing_to_one(proba[asked])
     return proba
 
 
@@ -137,6 +139,12 @@ def faults_of(proba: FloatMatrix) -> dict[int, str]:
         for row in np.flatnonzero(wrong).tolist():
             faults.setdefault(row, reason)
     return faults
+
+
+def _summing_to_one(proba: FloatMatrix) -> FloatMatrix:
+    """Mend what a teacher rounded; answers that were mended before stay as they are."""
+    sums = proba.sum(axis=1, keepdims=True)
+    return np.where(np.abs(sums - 1) > _ROUNDING, proba / sums, proba)
 
 
 class Inquiry:
@@ -225,9 +233,8 @@ class Inquiry:
         proba = self._as_probabilities(answer, len(rows))
         faults = faults_of(proba)
         good = np.setdiff1d(np.arange(len(rows)), list(faults))
-        fair = proba[good] / proba[good].sum(axis=1, keepdims=True)
         self.answers[rows[good]] = 0.0
-        self.answers[np.ix_(rows[good], self.columns)] = fair
+        self.answers[np.ix_(rows[good], self.columns)] = _summing_to_one(proba[good])
         if faults:
             first, reason = next(iter(faults.items()))
             raise ValueError(

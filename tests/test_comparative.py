@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
@@ -26,7 +27,7 @@ from sklearn.model_selection import (
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -371,8 +372,8 @@ def test_gate_refuses_estimates_that_mislead():
         def predict(self, X):
             bad = np.zeros((len(X), 3))
             bad[:, 0] = 50.0
-            # For a comparison (15 columns) the two sides must not cancel out.
-            return bad * (np.sign(X[:, :1]) if X.shape[1] == 15 else 1)
+            # Of a comparison (15 columns) the two directions must not cancel out.
+            return bad * (np.sign(X[:, 10:11]) if X.shape[1] == 15 else 1)
 
     params = {"comparison": Nonsense(), "teacher_budget": 60}
     refused = distiller(student=GaussianNB(), **params).fit(ROWS)
@@ -499,7 +500,8 @@ def test_metadata_routing():
     with config_context(enable_metadata_routing=True):
         inner = distiller(None, classes=[0, 1, 2])
         inner.set_fit_request(teacher_proba=True, sample_weight=True, X_unlabeled=False)
-        pipeline = make_pipeline(StandardScaler(), inner)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, inner)
         weights = np.r_[np.zeros(50), np.ones(50)]
         pipeline.fit(ROWS, LABELS, teacher_proba=TRUTH, sample_weight=weights)
     direct = distiller(None, classes=[0, 1, 2]).fit(
@@ -532,12 +534,9 @@ def table(rows):
 
 
 def frame_model(teacher, **params):
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.preprocessing import OneHotEncoder
-
     encode = make_column_transformer(
         (OneHotEncoder(sparse_output=False), ["kind"]),
-        ("passthrough", make_column_selector("^[a-e]$|level|flag")),
+        ("passthrough", [*"abcde", "level", "flag"]),
     )
     return distiller(teacher, make_pipeline(encode, GaussianNB()), **params)
 

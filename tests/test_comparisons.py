@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
 
+from skcoop import _comparisons
 from skcoop._comparisons import (
     Estimates,
     centred_logits,
@@ -82,8 +84,9 @@ def test_drawn_groups_are_distinct_seeded_and_favour_nobody(size):
     counts = np.bincount(both.ravel(), minlength=200)
     assert counts.min() > 0
     assert counts.max() < 3 * counts.mean()
-    # Both orders of a pair occur: a comparison has a direction.
-    assert np.mean(positives[:, 0] < negatives[:, 0]) == pytest.approx(0.5, abs=0.05)
+    if size == 2:  # both orders of a pair occur: a comparison has a direction
+        below = np.mean(positives[:, 0] < negatives[:, 0])
+        assert below == pytest.approx(0.5, abs=0.05)
 
 
 def test_more_rows_to_a_group_than_there_are():
@@ -99,18 +102,17 @@ def test_logits_and_softmax_undo_each_other():
     assert np.isfinite(centred_logits(np.eye(4))).all()
 
 
-@pytest.mark.parametrize("size", [2, 3, 5])
-def test_a_linear_comparison_model_is_the_linear_regression(size):
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_linear_comparison_model_is_the_linear_regression(size, monkeypatch):
     """What the identity says: for a linear learner pairs hold nothing new."""
+    monkeypatch.setattr(_comparisons, "_MOST_ANCHORS", len(PLACES))
     logits = centred_logits(ANSWERS)
     wanted = draw.normal(size=(10, 3))
     direct = place_directly(LinearRegression(), PLACES, logits, wanted)
     compared = place_by_comparisons(
-        LinearRegression(), PLACES, logits, wanted, group_size=size, most=4000
+        LinearRegression(), PLACES, logits, wanted, group_size=size, most=30_000
     )
-    np.testing.assert_allclose(compared, direct, atol=0.15)
-    if size == 2:  # all pairs, all rows are anchors: exactly the same
-        np.testing.assert_allclose(compared, direct, atol=1e-8)
+    np.testing.assert_allclose(compared, direct, atol=1e-8)
 
 
 def test_learned_comparisons_place_a_row_where_it_is():
@@ -118,17 +120,14 @@ def test_learned_comparisons_place_a_row_where_it_is():
     logits = centred_logits(ANSWERS)
     trees = ExtraTreesRegressor(5, random_state=0)
     placed = place_by_comparisons(trees, PLACES, logits, PLACES)
-    np.testing.assert_allclose(
-        placed, logits + (logits - logits).mean(axis=0), atol=0.25
-    )
+    np.testing.assert_allclose(placed, logits, atol=0.25)
 
 
 def test_shifting_all_logits_shifts_the_estimates():
     logits, shift = centred_logits(ANSWERS), np.array([1.0, -2.0, 0.5, 0.5])
-    trees = ExtraTreesRegressor(5, random_state=0)
-    wanted = PLACES[:7] + 0.1
-    placed = place_by_comparisons(trees, PLACES, logits, wanted)
-    shifted = place_by_comparisons(trees, PLACES, logits + shift, wanted)
+    near, wanted = KNeighborsRegressor(3), PLACES[:7] + 0.1
+    placed = place_by_comparisons(near, PLACES, logits, wanted)
+    shifted = place_by_comparisons(near, PLACES, logits + shift, wanted)
     np.testing.assert_allclose(shifted, placed + shift, atol=1e-9)
 
 
