@@ -192,7 +192,7 @@ class Inquiry:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Mark the rows with an answer."""
-        return ~np.isnan(self.answers).any(axis=1)
+        return np.asarray(~np.isnan(self.answers).any(axis=1))
 
     @property
     def open(self) -> NDArray[np.intp]:
