@@ -156,6 +156,8 @@ class Inquiry:
         Whom to ask.
     X : ndarray or data frame of shape (n_rows, n_features)
         The rows, in the user's container.
+    askable : ndarray of bool, shape (n_rows,)
+        Rows that the teacher may be asked about.
     answers : ndarray of shape (n_rows, n_classes)
         Answers that were handed in; NaN in the rows without.
     columns : ndarray of int or None
