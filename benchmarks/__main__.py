@@ -14,6 +14,7 @@ BENCHMARKS = {
     "paper": "the paper's experiments on public data, baselines and ablations",
     "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
     "lessons": "which virtual instances teach best",
+    "comparative": "a teacher that may only be asked a few times",
     "privacy": "what lessons and students reveal",
     "scale": "time and memory against the number of rows",
     "tables": "single tables, the same rows for all members",
@@ -48,7 +49,9 @@ def main():
         "experiments", nargs="*", help="of the benchmark paper (default: all)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a small version of paper or tables"
+        "--quick",
+        action="store_true",
+        help="a small version of paper, tables or comparative",
     )
     parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(

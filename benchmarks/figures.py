@@ -116,3 +116,39 @@ def growth(sizes, curves, slope):
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
     _save(figure, "scale")
+
+
+def accuracy_against_calls(by, students, budgets, name):
+    """Draw accuracy against the number of calls, for each student.
+
+    `by` holds the mean over the tables for each split, by ("main", student, budget,
+    method).
+    """
+    plt = _pyplot()
+    lines = {
+        "hard labels": (GREY, ":"),
+        "soft labels": (GREY, "-"),
+        "distiller": (ORANGE, "-"),
+        "ceiling": (BLUE, "--"),
+    }
+    columns = 4
+    rows = -(-len(students) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(11, 2.7 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, student in zip(axes.flat, students, strict=False):
+        for method, (color, style) in lines.items():
+            values = [by["main", student, budget, method] for budget in budgets]
+            means = [value.mean() for value in values]
+            errors = [np.nan_to_num(standard_error(value)) for value in values]
+            ax.errorbar(budgets, means, errors, c=color, ls=style, lw=1.5, label=method)
+        ax.set_xscale("log")
+        ax.set_xticks(budgets, [str(budget) for budget in budgets], fontsize=8)
+        ax.minorticks_off()
+        ax.set_title(student, fontsize=10)
+    for ax in axes.flat[len(students) :]:
+        ax.axis("off")
+    axes[0, 0].set_ylabel("accuracy (%)")
+    figure.supxlabel("rows that the teacher was asked about", fontsize=10)
+    axes[0, 0].legend(fontsize=8, frameon=False)
+    _save(figure, name)

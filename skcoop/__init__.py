@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Models that repair each other, for scikit-learn."""
 
+from skcoop._comparative import ComparativeDistiller
 from skcoop._distiller import CooperativeDistiller
 from skcoop._make import make_distiller
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["CooperativeDistiller", "make_distiller"]
+__all__ = ["ComparativeDistiller", "CooperativeDistiller", "make_distiller"]

@@ -9,7 +9,7 @@ each of them.
 
 from typing import Any
 
-from sklearn.base import _fit_context
+from sklearn.base import _clone_parametrized, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -49,6 +49,7 @@ __all__ = [
     "_VisualBlock",
     "_check_feature_names_in",
     "_check_sample_weight",
+    "_clone_parametrized",
     "_fit_context",
     "_num_samples",
     "_raise_for_params",

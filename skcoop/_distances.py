@@ -99,9 +99,8 @@ class RowMetric:
         distances : ndarray of shape (n_rows, k)
             Squared distances, infinite where nothing was allowed.
         """
-        used = np.ones(rows.shape[1], dtype=bool) if columns is None else columns
-        A, B, many = self._embed(rows, others, used)
-        A, B = A * _PRECISION, B * _PRECISION
+        places, many = self.embed(np.vstack([rows, others]), columns)
+        A, B = np.split(places * _PRECISION, [len(rows)])
         k = min(k, len(B))
         indices = np.empty((len(A), k), dtype=np.intp)
         distances = np.empty((len(A), k))
@@ -128,30 +127,42 @@ class RowMetric:
         distances /= _PRECISION**2
         return indices, distances
 
-    def _embed(
-        self, rows: FloatMatrix, others: FloatMatrix, used: NDArray[np.bool_]
-    ) -> tuple[FloatMatrix, FloatMatrix, list[int]]:
+    def embed(
+        self, rows: FloatMatrix, columns: NDArray[np.bool_] | None = None
+    ) -> tuple[FloatMatrix, list[int]]:
         """Place rows where squared Euclidean distances add up column by column.
 
-        Coded columns with many values are left out and named instead.
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            Encoded rows; places of different calls cannot be compared.
+        columns : ndarray of bool, shape (n_features,), default=None
+            The columns to use; all of them by default.
+
+        Returns
+        -------
+        places : ndarray of shape (n_rows, n_coordinates)
+            Numbers in shares of their range, coded columns as a coordinate for each
+            value.
+        many : list of int
+            Coded columns that were left out because they have many values.
         """
-        both = np.vstack([rows, others])
-        missing = np.isnan(both)
+        used = np.ones(rows.shape[1], dtype=bool) if columns is None else columns
+        missing = np.isnan(rows)
         numbers = used & ~self.coded
-        scaled = (both[:, numbers] - self.low[numbers]) / self.span[numbers]
+        scaled = (rows[:, numbers] - self.low[numbers]) / self.span[numbers]
         # A missing cell stands beside the middle of the column, away from all values.
         parts = [np.where(missing[:, numbers], 0.5, scaled)]
         parts.append(missing[:, numbers & missing.any(axis=0)].astype(np.float64))
         many = []
         for j in np.flatnonzero(used & self.coded).tolist():
-            codes = _code(both[:, j])
+            codes = _code(rows[:, j])
             levels = np.unique(codes)
             if len(levels) > _MOST_LEVELS:
                 many.append(j)
             else:
                 parts.append((codes[:, None] == levels) * np.sqrt(0.5))
-        embedded = np.hstack(parts)
-        return embedded[: len(rows)], embedded[len(rows) :], many
+        return np.hstack(parts), many
 
 
 def _code(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -89,6 +89,19 @@ def _check_member(name: str, estimator: Any) -> None:
             ) from error
 
 
+def check_student(student: Any) -> None:
+    """Raise an error if a student is no unfitted classifier."""
+    is_model = hasattr(student, "fit") and not isinstance(student, type)
+    if (
+        not is_model
+        or isinstance(student, FrozenEstimator)
+        or not is_classifier(student)
+    ):
+        raise ValueError(
+            f"student must be a classifier that can be fitted, got {student!r}."
+        )
+
+
 def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
     """Return the labels as an array with one entry for each row.
 

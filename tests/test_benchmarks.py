@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -16,6 +16,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import (
     baselines,
+    comparative,
+    figures,
     formatting,
     paper,
     privacy,
@@ -229,3 +231,68 @@ def test_columns_are_dealt_once_beside_the_shared_ones():
 
 def test_mean_and_error():
     assert formatting.mean_and_error([0.1, 0.3]) == "0.200 ± 0.100"
+
+
+@pytest.fixture
+def small_comparative(monkeypatch):
+    """Two budgets and two students on the made-up table."""
+    few = {"tree": DecisionTreeClassifier(), "logistic": LogisticRegression()}
+    few["bayes"] = KNeighborsClassifier(1)
+    monkeypatch.setattr(single_tables, "load", lambda *args: (TABLE, codes))
+    monkeypatch.setattr(comparative, "TABLES", ["made_up", "again"])
+    monkeypatch.setattr(comparative, "BUDGETS", [10, 20])
+    monkeypatch.setattr(comparative, "SMALL_BUDGETS", [20])
+    monkeypatch.setattr(comparative, "UNASKED", 30)
+    monkeypatch.setattr(comparative, "TEST", 60)
+    monkeypatch.setattr(comparative, "FOR_TEACHER", 100)
+    monkeypatch.setattr(comparative, "students", lambda seed: few)
+
+
+def test_page_of_the_comparative_distiller(small_comparative, monkeypatch, tmp_path):
+    monkeypatch.setattr(figures, "PAGES", tmp_path)
+    page = comparative.run(options(seeds=2, save=True))
+    assert "nan" not in page
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    for method in ("hard labels", "distiller", "ceiling", "direct", "comparison"):
+        assert sum(line.startswith(f"| {method} |") for line in lines) == 3
+    assert sum(line.startswith("| published loss |") for line in lines) == 1
+    assert "Tables: made_up, again." in page
+    assert (tmp_path / "comparative.svg").read_text().count("distiller") >= 1
+
+
+def test_shared_estimates_are_the_same_and_computed_once():
+    draw = np.random.default_rng(0)
+    places, answers = draw.normal(size=(12, 2)), draw.dirichlet([1, 1], 12)
+    estimates = comparative.Estimates(LinearRegression(), 2, 50, 0)
+    args = ("direct", places, answers, places + 1)
+    alone = estimates.logits(*args)
+    with comparative.shared_estimates():
+        first, second = estimates.logits(*args), estimates.logits(*args)
+        assert first is second
+        assert estimates.logits("comparison", *args[1:]) is not first
+    np.testing.assert_array_equal(first, alone)
+    assert estimates.logits(*args) is not first
+
+
+@pytest.mark.parametrize("neighbours", [False, True])
+def test_mixtures_lie_between_rows_and_so_do_their_targets(neighbours):
+    draw = np.random.default_rng(0)
+    X, proba = draw.normal(size=(15, 3)), draw.dirichlet([1, 1, 1], 15)
+    rows, targets = comparative.mixed(X, proba, 40, draw, neighbours)
+    assert rows.shape == (40, 3)
+    np.testing.assert_allclose(targets.sum(axis=1), 1)
+    assert (rows <= X.max(axis=0) + 1e-12).all()
+    assert (rows >= X.min(axis=0) - 1e-12).all()
+
+
+@pytest.mark.parametrize("student", ["logistic", "boosting"])
+def test_published_loss_leaves_the_intercepts_open(student):
+    """Answers with another constant for each class give the same student."""
+    draw = np.random.default_rng(0)
+    X, logits = draw.normal(size=(40, 2)), draw.normal(size=(40, 3))
+    shift = np.array([0.3, 0.0, -0.3])
+    first, second = (
+        comparative.by_published_loss(student, X, comparative.softmax(z), 0)(X)
+        for z in (logits, logits + shift)
+    )
+    np.testing.assert_allclose(first, second, atol=0.02)

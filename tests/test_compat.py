@@ -24,6 +24,7 @@ PRIVATE_NAMES = {
     ],
     "_check_feature_names_in": ["sklearn.utils.validation"],
     "_check_sample_weight": ["sklearn.utils.validation"],
+    "_clone_parametrized": ["sklearn.base"],
     "_fit_context": ["sklearn.base"],
     "_num_samples": ["sklearn.utils.validation"],
     "_raise_for_params": ["sklearn.utils.metadata_routing"],

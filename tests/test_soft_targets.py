@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -154,6 +155,15 @@ def test_one_class():
     targets = np.tile([0.0, 1.0, 0.0], (len(X), 1))
     model = fit_soft(LogisticRegression(), X, targets, CLASSES)
     assert (model.predict(X) == "low").all()
+
+
+def test_weights_reach_a_pipeline_with_metadata_routing_enabled():
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    plain = fit_soft(model, X, SOFT, CLASSES)
+    with config_context(enable_metadata_routing=True):
+        routed = fit_soft(model, X, SOFT, CLASSES)
+        assert get_config()["enable_metadata_routing"]
+    np.testing.assert_array_equal(routed.predict_proba(X), plain.predict_proba(X))
 
 
 def test_open_seeds_are_set():

@@ -1,0 +1,178 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a student may learn from: answers, estimates of answers, and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skcoop._asking import Inquiry
+from skcoop._comparisons import Estimates, centred_logits, softmax
+from skcoop._frames import FloatMatrix, TableSchema
+from skcoop._pool import Pool
+
+# What stands in for the answers that rows have not: nothing, or an estimate.
+SOURCES = ("answers", "direct", "comparison")
+# What a label leaves to the classes that it does not name.
+_DOUBT = 0.1
+# All estimates together weigh up to so many times as much as the answers.
+_MOST_WEIGHT = 2
+
+
+@dataclass
+class Study:
+    """All that one fit knows.
+
+    Attributes
+    ----------
+    pool : Pool
+        The rows.
+    inquiry : Inquiry
+        The teacher's answers about them.
+    labels : ndarray of shape (n_rows, n_classes)
+        Shares of the labels of each row; NaN where it has none.
+    estimates : Estimates
+        How rows without an answer get one.
+    temperature : float
+        Softens answers and estimates.
+    given_classes : ndarray of shape (n_classes,) or None
+        The classes; None if the teacher's first answer tells how many there are.
+    given_folds : ndarray of int, shape (n_rows,) or None
+        The folds of a splitter.
+    handed_in : ndarray of shape (n_samples, n_classes)
+        The answers that were there before, by row of X.
+    schema : TableSchema
+        Container and types of X.
+    """
+
+    pool: Pool
+    inquiry: Inquiry
+    labels: FloatMatrix
+    estimates: Estimates
+    temperature: float
+    given_classes: NDArray[Any] | None
+    given_folds: NDArray[np.intp] | None
+    handed_in: FloatMatrix
+    schema: TableSchema
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """The classes; numbers where the teacher's first answer told how many."""
+        if self.given_classes is None:
+            return np.arange(self.inquiry.answers.shape[1])
+        return self.given_classes
+
+    def answers_of_X(self) -> FloatMatrix:
+        """Return the answers row by row of X, NaN where there is none."""
+        answers, positions = self.inquiry.answers, self.pool.positions
+        if self.handed_in.shape != (len(positions), answers.shape[1]):
+            handed_in = np.full((len(positions), answers.shape[1]), np.nan)
+        else:
+            handed_in = self.handed_in
+        return np.where(positions[:, None] >= 0, answers[positions], handed_in)
+
+    @property
+    def answered(self) -> NDArray[np.intp]:
+        """The rows with an answer."""
+        return np.flatnonzero(self.inquiry.answered)
+
+    def training_set(
+        self, source: str, hidden: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
+        """Return rows, their targets and their weights.
+
+        Answered rows have their answer. Beside them go rows with a label and, unless
+        the source is the answers alone, all others with an estimate; a label then
+        multiplies it. A label that the teacher does not know stands for itself.
+
+        Parameters
+        ----------
+        source : {"answers", "direct", "comparison"}
+            What stands in for missing answers.
+        hidden : ndarray of int
+            Rows that must not be known, as they are going to judge.
+
+        Returns
+        -------
+        rows : ndarray of int, shape (n_chosen,)
+            Positions in the pool.
+        targets : ndarray of shape (n_chosen, n_classes)
+            Probabilities of the classes.
+        weights : ndarray of shape (n_chosen,)
+            Weights of the rows.
+        """
+        seen = np.ones(len(self.pool), dtype=bool)
+        seen[hidden] = False
+        asked = np.flatnonzero(self.inquiry.answered & seen)
+        others = np.flatnonzero(~self.inquiry.answered & seen)
+        labelled = ~np.isnan(self.labels[others]).any(axis=1)
+        if source == "answers" or len(asked) < 2:  # one answer compares with nothing
+            others = others[labelled]
+            targets, share = self.labels[others], np.ones(len(others))
+        else:
+            targets = self._estimated(source, asked, others)
+            targets[labelled] *= (1 - _DOUBT) * self.labels[others[labelled]] + (
+                _DOUBT / targets.shape[1]
+            )
+            targets /= targets.sum(axis=1, keepdims=True)
+            share = np.where(labelled, 1.0, self._share(asked, others[~labelled]))
+        if len(others):
+            targets = np.vstack([self._softened(self.inquiry.answers[asked]), targets])
+        else:
+            targets = self._softened(self.inquiry.answers[asked])
+        rows = np.append(asked, others)
+        beyond = self._beyond_the_teacher(rows)
+        targets[beyond] = self.labels[rows[beyond]]
+        weights = self.pool.weights
+        return rows, targets, np.append(weights[asked], weights[others] * share)
+
+    def _beyond_the_teacher(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Mark rows whose label is of a class that the teacher does not know."""
+        labels = self.labels[rows]
+        if np.isnan(labels).all():
+            return np.zeros(len(rows), dtype=bool)
+        unknown = np.setdiff1d(np.arange(labels.shape[1]), self.inquiry.columns)
+        return np.asarray((labels[:, unknown] > 0).any(axis=1))
+
+    def _estimated(
+        self, source: str, asked: NDArray[np.intp], others: NDArray[np.intp]
+    ) -> FloatMatrix:
+        if not len(others):
+            return np.empty((0, self.inquiry.answers.shape[1]))
+        places = self.pool.places
+        logits = self.estimates.logits(
+            source, places[asked], self.inquiry.answers[asked], places[others]
+        )
+        return softmax(logits / self.temperature)
+
+    def _softened(self, proba: FloatMatrix) -> FloatMatrix:
+        if self.temperature == 1 or not len(proba):
+            return proba.copy()
+        return softmax(centred_logits(proba) / self.temperature)
+
+    def _share(self, asked: NDArray[np.intp], others: NDArray[np.intp]) -> float:
+        """Return the weight of an estimate, where an answer weighs one."""
+        weights = self.pool.weights
+        if not len(others):
+            return 1.0
+        return min(1.0, _MOST_WEIGHT * weights[asked].sum() / weights[others].sum())
+
+
+def cross_entropy(answers: FloatMatrix, proba: FloatMatrix) -> NDArray[np.float64]:
+    """Return how far a student is from each answer; one that is sure pays a limit."""
+    return -(answers * np.log(0.998 * proba + 0.001)).sum(axis=1)
+
+
+def agreement(answers: FloatMatrix, proba: FloatMatrix) -> NDArray[np.float64]:
+    """Return 1 where a student decides as the teacher does, else 0."""
+    return np.asarray(1.0 * (answers.argmax(axis=1) == proba.argmax(axis=1)))
+
+
+def better_source(scores: pd.DataFrame) -> str:
+    """Choose by cross-entropy."""
+    return str(scores["cross_entropy"].idxmin())
