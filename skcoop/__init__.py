@@ -4,7 +4,8 @@
 
 from skcoop._distiller import CooperativeDistiller
 from skcoop._make import make_distiller
+from skcoop._peers import DiversePeersDistiller
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["CooperativeDistiller", "make_distiller"]
+__all__ = ["CooperativeDistiller", "DiversePeersDistiller", "make_distiller"]
