@@ -69,7 +69,7 @@ class Attention:
         weights : ndarray of shape (n_samples, n_peers, n_peers)
             ``weights[i, a, b]`` is what peer a gives to peer b; they sum to one over b.
         """
-        return _weights(self, _described(centred_logits(proba)))
+        return weights_of(self, describe(centred_logits(proba)))
 
     def targets(self, proba: FloatArray) -> FloatArray:
         """Return what each peer hears from all, (n_peers, n_samples, n_classes).
@@ -77,7 +77,7 @@ class Attention:
         Log-probabilities are mixed, as the paper mixes logits.
         """
         logits = centred_logits(proba)
-        weights = _weights(self, _described(logits))
+        weights = weights_of(self, describe(logits))
         return softmax(np.einsum("iab,bic->aic", weights, logits))
 
     def group(self, proba: FloatArray) -> FloatArray:
@@ -85,14 +85,14 @@ class Attention:
         return np.asarray(self.targets(proba).mean(axis=0))
 
 
-def _described(logits: FloatArray) -> FloatArray:
+def describe(logits: FloatArray) -> FloatArray:
     """Lay out what queries and keys are made of, (n_peers, n_samples, C + n_peers)."""
     n_peers, n_samples, _ = logits.shape
     number = np.broadcast_to(np.eye(n_peers)[:, None], (n_peers, n_samples, n_peers))
     return np.concatenate([logits, number], axis=2)
 
 
-def _weights(attention: Attention, described: FloatArray) -> FloatArray:
+def weights_of(attention: Attention, described: FloatArray) -> FloatArray:
     n_peers, n_samples, _ = described.shape
     scores = np.broadcast_to(attention.scores, (n_samples, n_peers, n_peers))
     if attention.query is not None and attention.key is not None:
@@ -132,34 +132,59 @@ def loss_and_gradient(
         Its derivative by `parameters`.
     """
     attention = unpack(parameters, len(logits), logits.shape[2], width)
-    described = _described(logits)
-    weights = _weights(attention, described)
+    described = describe(logits)
+    weights = weights_of(attention, described)
     targets = softmax(np.einsum("iab,bic->aic", weights, logits))
     rows = np.arange(len(codes))
     # A target can be certain of the wrong class only in floating point.
     surprise = -np.log(np.maximum(targets[:, rows, codes], 1e-300))
     share = sample_weight / len(logits)
-    loss = float(surprise.sum(axis=0) @ share)
-
     off = targets.copy()
     off[:, rows, codes] -= 1.0
     by_weights = np.einsum("aic,bic->iab", off * share[:, None], logits)
+    gradient = slopes(attention, described, weights, by_weights)
+    ridge = np.full(len(parameters), _RIDGE)
+    ridge[: len(logits)] = _RIDGE_OF_SCORES
+    loss = surprise.sum(axis=0) @ share + 0.5 * ridge @ parameters**2
+    return float(loss), gradient + ridge * parameters
+
+
+def slopes(
+    attention: Attention,
+    described: FloatArray,
+    weights: FloatArray,
+    by_weights: FloatArray,
+) -> FloatArray:
+    """Return a loss's derivative by scores, queries and keys, one after the other.
+
+    Parameters
+    ----------
+    attention : Attention
+        Scores, queries and keys.
+    described : ndarray of shape (n_peers, n_samples, n_classes + n_peers)
+        What queries and keys are made of.
+    weights : ndarray of shape (n_samples, n_peers, n_peers)
+        The weights that follow.
+    by_weights : ndarray of shape (n_samples, n_peers, n_peers)
+        The loss's derivative by these weights.
+
+    Returns
+    -------
+    gradient : ndarray
+        In the order of `unpack`.
+    """
     mean = (weights * by_weights).sum(axis=2, keepdims=True)
     by_scores = weights * (by_weights - mean)
-
-    ridge = [_RIDGE_OF_SCORES * attention.scores]
-    gradient = [by_scores.sum(axis=(0, 1)) + ridge[0]]
-    loss += 0.5 * float(ridge[0] @ attention.scores)
+    gradient = [by_scores.sum(axis=(0, 1))]
     if attention.query is not None and attention.key is not None:
-        by_scores = by_scores / np.sqrt(width)
+        by_scores = by_scores / np.sqrt(len(attention.query))
         queries, keys = described @ attention.query.T, described @ attention.key.T
-        by_query = np.einsum("iab,bid->aid", by_scores, keys)
-        by_key = np.einsum("iab,aid->bid", by_scores, queries)
-        for own, by_own in ((attention.query, by_query), (attention.key, by_key)):
-            slope = np.einsum("aid,aif->df", by_own, described)
-            gradient.append((slope + _RIDGE * own).ravel())
-            loss += 0.5 * _RIDGE * float((own**2).sum())
-    return loss, np.concatenate(gradient)
+        for by_own in (
+            np.einsum("iab,bid->aid", by_scores, keys),
+            np.einsum("iab,aid->bid", by_scores, queries),
+        ):
+            gradient.append(np.einsum("aid,aif->df", by_own, described).ravel())
+    return np.concatenate(gradient)
 
 
 def unpack(
@@ -258,7 +283,7 @@ def _out_of_fold_loss(
         if out.all():
             return 0.0
         learned = _learn(logits[:, ~out], codes[~out], sample_weight[~out], kind, seed)
-        weights = _weights(learned, _described(logits[:, out]))
+        weights = weights_of(learned, describe(logits[:, out]))
         mixed = np.einsum("iab,bic->aic", weights, logits[:, out])
         group = softmax(mixed).mean(axis=0)
         right = group[np.arange(out.sum()), codes[out]]

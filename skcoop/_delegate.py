@@ -27,6 +27,10 @@ def _model_has(method: str) -> Any:
     return check
 
 
+def _is_matrix(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim == 2
+
+
 class ModelDelegate:
     """Predictions of one model, asked with the container that it was fitted on.
 
@@ -47,7 +51,7 @@ class ModelDelegate:
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        if is_frame(X) or (isinstance(X, np.ndarray) and X.dtype.kind in "fiub"):
+        if is_frame(X) or (_is_matrix(X) and X.dtype.kind in "fiub"):
             # The model looks at the cells itself: once is enough.
             validate_data(self, X=X, reset=False, skip_check_array=True)
         else:

@@ -82,8 +82,8 @@ def decide(
     """Teach the leader, and keep what it learned if that made it no worse.
 
     Each fold is judged by two leaders that were fitted without it, one of them taught
-    in the view of the fold. The taught one is kept if neither its accuracy nor, where
-    it has probabilities, its log loss is worse.
+    in the view of the fold. The taught one is kept if its log loss is smaller and its
+    accuracy not clearly worse.
 
     Parameters
     ----------
@@ -113,12 +113,8 @@ def decide(
         return Verdict(_teach(task, leader, *pairs[0], seed), True, unknown, unknown)
     alone, before = _fit_all(_fit_alone, task, leader, pairs, seed, n_jobs)
     probabilities = hasattr(leader.estimator, "predict_proba")
-    verdict = Verdict(
-        alone,
-        False,
-        score(task, before, probabilities=probabilities),
-        unknown,
-    )
+    scores = score(task, before, probabilities=probabilities)
+    verdict = Verdict(alone, False, scores, unknown)
     try:
         taught, after = _fit_all(_teach, task, leader, pairs, seed, n_jobs)
     except Exception as error:  # the leader is the user's: it stays what it was
@@ -126,15 +122,32 @@ def decide(
         return verdict
     verdict.after = score(task, after, probabilities=probabilities)
     known = np.array_equal(getattr(taught, "classes_", task.classes), task.classes)
-    if known and _no_worse(verdict.before, verdict.after):
+    if known and _no_worse(task, before, after, probabilities=probabilities):
         verdict.model, verdict.taught = taught, True
     return verdict
 
 
-def _no_worse(before: tuple[float, float], after: tuple[float, float]) -> bool:
-    """Tell whether accuracy did not fall and log loss did not rise."""
-    accuracy, loss = np.subtract(after, before)
-    return bool(accuracy >= -ROUNDING and not loss > ROUNDING)
+def _no_worse(
+    task: Task,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    *,
+    probabilities: bool,
+) -> bool:
+    """Tell whether the log loss fell and the accuracy did not clearly fall.
+
+    Accuracy changes with a few rows near the border: what it loses must not be more
+    than its standard error, estimated from the folds' gains g as the root of sum(g^2).
+    Without probabilities, it must not lose anything.
+    """
+    was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
+    gains = np.bincount(task.folds, task.weights * (1.0 * became - was), task.n_folds)
+    rounding = ROUNDING * task.weights.sum()
+    if not probabilities:
+        return bool(gains.sum() >= -rounding)
+    saved = _log_losses(task, before) - _log_losses(task, after)
+    error = np.sqrt((gains**2).sum())
+    return bool(saved @ task.weights > rounding and gains.sum() >= -error - rounding)
 
 
 def _fit_all(

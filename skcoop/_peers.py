@@ -74,12 +74,14 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         must be held out exactly once.
 
     n_virtual : int, default=500
-        Virtual rows between neighbours that the peers answer about if there is no
-        `X_unlabeled`. 0 teaches with labelled rows only.
+        Virtual rows, each between two training rows, that the peers answer about if
+        there is no `X_unlabeled`. 0 teaches with labelled rows only.
 
     accept : {"improves"} or None, default="improves"
-        Whether the leader must prove, out of fold, that teaching made it no worse.
-        None keeps the taught leader unseen; that takes about a third of the time.
+        Whether the leader must prove, out of fold, that teaching made it no worse: its
+        log loss must be smaller, and its accuracy not worse by more than the standard
+        error over the folds; without probabilities, not worse at all. None keeps the
+        taught leader unseen, which takes about a third of the time.
 
     store_targets : bool, default=False
         Whether to keep `targets_`.
