@@ -14,6 +14,7 @@ BENCHMARKS = {
     "paper": "the paper's experiments on public data, baselines and ablations",
     "engine": "counterfactual searches: BatchedDice, dice-ml and NICE",
     "lessons": "which virtual instances teach best",
+    "peers": "what a leader gains that many peers teach",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]
@@ -46,7 +47,7 @@ def main():
         "experiments", nargs="*", help="of the benchmark paper (default: all)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a small version of paper or tables"
+        "--quick", action="store_true", help="a small version of paper, peers or tables"
     )
     parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(

@@ -69,36 +69,41 @@ class Attention:
         weights : ndarray of shape (n_samples, n_peers, n_peers)
             ``weights[i, a, b]`` is what peer a gives to peer b; they sum to one over b.
         """
-        return weights_of(self, describe(centred_logits(proba)))
+        return weights_of(self, describe(by_row(proba)))
 
     def targets(self, proba: FloatArray) -> FloatArray:
         """Return what each peer hears from all, (n_peers, n_samples, n_classes).
 
         Log-probabilities are mixed, as the paper mixes logits.
         """
-        logits = centred_logits(proba)
+        logits = by_row(proba)
         weights = weights_of(self, describe(logits))
-        return softmax(np.einsum("iab,bic->aic", weights, logits))
+        return softmax(weights @ logits).swapaxes(0, 1)
 
     def group(self, proba: FloatArray) -> FloatArray:
         """Return what the group says, the mean of the peers' targets."""
         return np.asarray(self.targets(proba).mean(axis=0))
 
 
+def by_row(proba: FloatArray) -> FloatArray:
+    """Return centred log-probabilities row by row, (n_samples, n_peers, n_classes)."""
+    return np.ascontiguousarray(centred_logits(proba).swapaxes(0, 1))
+
+
 def describe(logits: FloatArray) -> FloatArray:
-    """Lay out what queries and keys are made of, (n_peers, n_samples, C + n_peers)."""
-    n_peers, n_samples, _ = logits.shape
-    number = np.broadcast_to(np.eye(n_peers)[:, None], (n_peers, n_samples, n_peers))
+    """Lay out what queries and keys are made of, (n_samples, n_peers, C + n_peers)."""
+    n_samples, n_peers, _ = logits.shape
+    number = np.broadcast_to(np.eye(n_peers), (n_samples, n_peers, n_peers))
     return np.concatenate([logits, number], axis=2)
 
 
 def weights_of(attention: Attention, described: FloatArray) -> FloatArray:
-    n_peers, n_samples, _ = described.shape
+    """Return how much each peer listens to each, (n_samples, n_peers, n_peers)."""
+    n_samples, n_peers, _ = described.shape
     scores = np.broadcast_to(attention.scores, (n_samples, n_peers, n_peers))
     if attention.query is not None and attention.key is not None:
         queries, keys = described @ attention.query.T, described @ attention.key.T
-        scale = np.sqrt(len(attention.query))
-        scores = scores + np.einsum("aid,bid->iab", queries, keys) / scale
+        scores = scores + queries @ keys.swapaxes(1, 2) / np.sqrt(len(attention.query))
     return softmax(scores)
 
 
@@ -115,7 +120,7 @@ def loss_and_gradient(
     ----------
     parameters : ndarray
         Scores, queries and keys one after the other, as `unpack` reads them.
-    logits : ndarray of shape (n_peers, n_samples, n_classes)
+    logits : ndarray of shape (n_samples, n_peers, n_classes)
         The peers' centred log-probabilities.
     codes : ndarray of int, shape (n_samples,)
         The classes of the rows.
@@ -131,21 +136,22 @@ def loss_and_gradient(
     gradient : ndarray
         Its derivative by `parameters`.
     """
-    attention = unpack(parameters, len(logits), logits.shape[2], width)
+    _, n_peers, n_classes = logits.shape
+    attention = unpack(parameters, n_peers, n_classes, width)
     described = describe(logits)
     weights = weights_of(attention, described)
-    targets = softmax(np.einsum("iab,bic->aic", weights, logits))
+    targets = softmax(weights @ logits)
     rows = np.arange(len(codes))
     # A target can be certain of the wrong class only in floating point.
-    surprise = -np.log(np.maximum(targets[:, rows, codes], 1e-300))
-    share = sample_weight / len(logits)
-    off = targets.copy()
-    off[:, rows, codes] -= 1.0
-    by_weights = np.einsum("aic,bic->iab", off * share[:, None], logits)
+    surprise = -np.log(np.maximum(targets[rows, :, codes], 1e-300))
+    share = sample_weight / n_peers
+    off = targets
+    off[rows, :, codes] -= 1.0
+    by_weights = (off * share[:, None, None]) @ logits.swapaxes(1, 2)
     gradient = slopes(attention, described, weights, by_weights)
     ridge = np.full(len(parameters), _RIDGE)
-    ridge[: len(logits)] = _RIDGE_OF_SCORES
-    loss = surprise.sum(axis=0) @ share + 0.5 * ridge @ parameters**2
+    ridge[:n_peers] = _RIDGE_OF_SCORES
+    loss = share @ surprise.sum(axis=1) + 0.5 * ridge @ parameters**2
     return float(loss), gradient + ridge * parameters
 
 
@@ -161,7 +167,7 @@ def slopes(
     ----------
     attention : Attention
         Scores, queries and keys.
-    described : ndarray of shape (n_peers, n_samples, n_classes + n_peers)
+    described : ndarray of shape (n_samples, n_peers, n_classes + n_peers)
         What queries and keys are made of.
     weights : ndarray of shape (n_samples, n_peers, n_peers)
         The weights that follow.
@@ -179,11 +185,9 @@ def slopes(
     if attention.query is not None and attention.key is not None:
         by_scores = by_scores / np.sqrt(len(attention.query))
         queries, keys = described @ attention.query.T, described @ attention.key.T
-        for by_own in (
-            np.einsum("iab,bid->aid", by_scores, keys),
-            np.einsum("iab,aid->bid", by_scores, queries),
-        ):
-            gradient.append(np.einsum("aid,aif->df", by_own, described).ravel())
+        flat = described.reshape(-1, described.shape[2])
+        for by_own in (by_scores @ keys, by_scores.swapaxes(1, 2) @ queries):
+            gradient.append((by_own.reshape(len(flat), -1).T @ flat).ravel())
     return np.concatenate(gradient)
 
 
@@ -230,7 +234,7 @@ def learn_attention(
     attention : Attention
         What was learned.
     """
-    logits = centred_logits(proba)
+    logits = by_row(proba)
     if kind is None or len(proba) == 1:
         return Attention(np.zeros(len(proba)))
     if kind == "auto":
@@ -249,7 +253,7 @@ def _learn(
     kind: str,
     seed: int,
 ) -> Attention:
-    n_peers, _, n_classes = logits.shape
+    _, n_peers, n_classes = logits.shape
     width = _WIDTH if kind == "row" else 0
     # At zero, queries and keys would never move: each one's slope is the other.
     start = np.random.default_rng(seed).normal(
@@ -282,10 +286,9 @@ def _out_of_fold_loss(
         out = folds == fold
         if out.all():
             return 0.0
-        learned = _learn(logits[:, ~out], codes[~out], sample_weight[~out], kind, seed)
-        weights = weights_of(learned, describe(logits[:, out]))
-        mixed = np.einsum("iab,bic->aic", weights, logits[:, out])
-        group = softmax(mixed).mean(axis=0)
+        learned = _learn(logits[~out], codes[~out], sample_weight[~out], kind, seed)
+        weights = weights_of(learned, describe(logits[out]))
+        group = softmax(weights @ logits[out]).mean(axis=1)
         right = group[np.arange(out.sum()), codes[out]]
         total -= float(np.log(np.maximum(right, 1e-300)) @ sample_weight[out])
     return total

@@ -53,7 +53,8 @@ class ModelDelegate:
         check_is_fitted(self)
         if is_frame(X) or (_is_matrix(X) and X.dtype.kind in "fiub"):
             # The model looks at the cells itself: once is enough.
-            validate_data(self, X=X, reset=False, skip_check_array=True)
+            if not self._schema.has_columns_of(X):
+                validate_data(self, X=X, reset=False, skip_check_array=True)
         else:
             X = check_table(self, X, reset=False)
         X = self._schema.conform(X)
