@@ -26,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import single_tables
 from benchmarks.formatting import standard_error, table
 from benchmarks.single_tables import REPORTED
-from skcoop import DiversePeersDistiller, _peers
+from skcoop import DiversePeersDistiller, _leader, _peers
 from skcoop._attention import (
     Attention,
     by_row,
@@ -296,6 +296,20 @@ METHODS = {
 }
 
 
+# The share of the label in the leader's target, beside the default of a quarter.
+SHARES = {"auto, label's share 1/2": 0.5, "auto, label's share 0": 0.0}
+
+
+@contextmanager
+def share_of_label(share):
+    saved = _leader._SHARE_OF_LABEL
+    _leader._SHARE_OF_LABEL = share
+    try:
+        yield
+    finally:
+        _leader._SHARE_OF_LABEL = saved
+
+
 def main_question(split, seed, *, methods=METHODS, only=None):
     """Fit each leader alone, taught in all ways, and gated."""
     result = {}
@@ -312,6 +326,10 @@ def main_question(split, seed, *, methods=METHODS, only=None):
         result[name, "alone"] = split.score(alone)
         for method, own in attentions.items():
             taught = split.taught(leader, own[0])
+            result[name, method] = split.score(taught)
+        for method, share in SHARES.items():
+            with share_of_label(share):
+                taught = split.taught(leader, attentions["auto"][0])
             result[name, method] = split.score(taught)
         verdict = split.gated(leader, attentions["auto"])
         result[name, "default: auto, gated"] = split.score(verdict.model)
@@ -670,7 +688,7 @@ def page(names, by):
             "What the taught leader gains over itself alone. Only the last is gated."
         ]
         text += [""]
-        text += gains(figures, [*METHODS, "mutual learning", default])
+        text += gains(figures, [*METHODS, *SHARES, "mutual learning", default])
         text += differences(figures)
         text += worst(names, figures, default)
     text += [

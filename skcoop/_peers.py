@@ -17,7 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._attention import Attention, learn_attention
-from skcoop._compat import Interval, StrOptions, _fit_context, _VisualBlock
+from skcoop._compat import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    _num_samples,
+    _VisualBlock,
+)
 from skcoop._cooperation import rows_of
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers
@@ -284,11 +290,11 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             if number == self.n_rounds:
                 break
             # 3. Each peer learns from labels and from its own targets.
-            targets = [
+            own_targets = [
                 self._peers_targets(task, view, attention, number + 1)
                 for view, attention in zip(views, attentions, strict=True)
             ]
-            teach_peers(task, peers, views, targets, seed, n_jobs=self.n_jobs)
+            teach_peers(task, peers, views, own_targets, seed, n_jobs=self.n_jobs)
 
         # 4. The leader learns from labels and from the group, and must prove itself.
         verdict = decide(
@@ -297,10 +303,11 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         history += self._lines_of_the_leader(task, verdict)
         self._report_leader(verdict)
 
-        self._keep(task, peers, views[0], attentions[0], distances, history, verdict)
-        if self.store_targets:
-            self.targets_ = np.zeros((len(y), len(task.classes)))
-            self.targets_[rows] = attentions[0].group(views[0].proba)
+        targets = np.zeros((_num_samples(y), len(task.classes)))
+        targets[rows] = attentions[0].group(views[0].proba)
+        self._keep(
+            task, peers, views[0], attentions[0], distances, history, targets, verdict
+        )
         return self
 
     def _read(
@@ -456,6 +463,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         attention: Attention,
         distances: Sequence[NDArray[np.float64]],
         history: Sequence[dict[str, Any]],
+        targets: NDArray[np.float64],
         verdict: Verdict,
     ) -> None:
         """Set the fitted attributes, all at once and last."""
@@ -469,6 +477,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         )
         self.diversity_ = np.array(distances)
         self.history_ = pd.DataFrame(history)
+        if self.store_targets:
+            self.targets_ = targets
         self.leader_ = verdict.model
 
     def attention_weights(self, X: Any) -> NDArray[np.float64]:

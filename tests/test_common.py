@@ -33,7 +33,7 @@ CONFIGURATIONS = [
 ]
 WITH_A_LEADER = [
     peers_and_leader(DecisionTreeClassifier(max_depth=3)),
-    peers_and_leader(LogisticRegression(), attention="row", accept=None, n_rounds=2),
+    peers_and_leader(LogisticRegression(), attention="global", accept=None, n_rounds=2),
 ]
 LEFT_OUT_BY_THE_BATTERY = [
     estimator_checks.check_dataframe_column_names_consistency,
@@ -48,6 +48,7 @@ LEFT_OUT_BY_THE_BATTERY = [
     estimator_checks.check_transformer_get_feature_names_out_pandas,
 ]
 LEAST_CHECKS = 63
+LEAST_CHECKS_WITH_A_LEADER = 58
 # None is expected to fail.
 EXPECTED_FAILURES: dict[str, str] = {}
 
@@ -58,6 +59,18 @@ EXPECTED_FAILURES: dict[str, str] = {}
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+def test_number_of_checks_of_distillers_with_a_leader():
+    for estimator in WITH_A_LEADER:
+        names = {
+            getattr(check, "func", check).__name__
+            for _, check in estimator_checks.estimator_checks_generator(estimator)
+        }
+        assert len(names - {"check_array_api_input"}) >= LEAST_CHECKS_WITH_A_LEADER
+        assert "check_sample_weight_equivalence_on_dense_data" in names
+        assert "check_estimators_nan_inf" in names
+        assert "check_n_features_in" in names
 
 
 def test_number_of_checks():
