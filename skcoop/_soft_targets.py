@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import (
@@ -133,7 +134,9 @@ def fit_soft(
         metadata = {parameter: weights[rows] * targets[rows, codes]}
     else:
         rows, codes = drawn_labels(targets, weights, seed)
-    return fit_any_labels(estimator, take(X, rows), classes[codes], metadata)
+    # These weights are no metadata of the user's, and nobody requested them.
+    with config_context(enable_metadata_routing=False):
+        return fit_any_labels(estimator, take(X, rows), classes[codes], metadata)
 
 
 def drawn_labels(

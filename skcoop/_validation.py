@@ -98,7 +98,7 @@ def check_leader(leader: Any) -> None:
 
 def check_only_weights(name: str, estimator: Any, metadata: dict[str, Any]) -> None:
     """Raise an error if a model is to learn from a group with more than weights."""
-    others = sorted(set(metadata) - {weight_parameter(estimator)})
+    others = sorted(set(metadata) - {weight_parameter(estimator), "sample_weight"})
     if others:
         raise ValueError(
             f"{name!r} requests the parameters {others} of fit, which no model gets "

@@ -531,6 +531,26 @@ def test_routing():
         assert np.abs(model.leader_.coef_ - other.leader_.coef_).max() > 1e-3
 
 
+def test_pipeline_leads_with_routing():
+    weights = np.linspace(1, 2, 90)
+    with config_context(enable_metadata_routing=True):
+        asks = LogisticRegression().set_fit_request(sample_weight=True)
+        leader = make_pipeline(StandardScaler(), asks)
+        model = distiller(leader, [("linear", asks)], accept=None)
+        model.fit(X, y, sample_weight=weights)
+    plain = make_pipeline(StandardScaler(), LogisticRegression())
+    other = distiller(plain, [("linear", LogisticRegression())], accept=None)
+    other.fit(X, y, sample_weight=weights)
+    assert_allclose(model.predict_proba(X), other.predict_proba(X), atol=1e-6)
+
+
+def test_peer_without_probabilities_votes():
+    model = distiller(group=[("votes", LinearSVC()), ("bayes", GaussianNB())])
+    model.fit(X, y)
+    assert model.attention_weights(X).shape == (90, 2, 2)
+    assert model.diversity_[0, 0, 1] > 0
+
+
 class Choosy(Counting):
     """Takes a parameter of fit that only labelled rows can have."""
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -81,6 +82,14 @@ def test_logistic_regression_on_repeated_rows_is_the_weighted_one():
         (SOFT * WEIGHTS[:, None]).ravel(),
     )
     np.testing.assert_allclose(weighted.coef_, by_hand.coef_, atol=1e-6)
+
+
+def test_weights_reach_a_pipeline_with_metadata_routing_as_without():
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    expected = fit_soft(pipeline, X, SOFT, CLASSES).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        routed = fit_soft(pipeline, X, SOFT, CLASSES)
+    np.testing.assert_array_equal(routed.predict_proba(X), expected)
 
 
 def test_tree_leaves_hold_the_mean_targets_of_their_rows():
