@@ -310,7 +310,7 @@ def share_of_label(share):
         _leader._SHARE_OF_LABEL = saved
 
 
-def main_question(split, seed, *, methods=METHODS, only=None):
+def main_question(split, seed, methods, only=None):
     """Fit each leader alone, taught in all ways, and gated."""
     result = {}
     attentions = {method: split.attentions(kind) for method, kind in methods.items()}
@@ -597,10 +597,10 @@ def one_split(name, options, seed, noise, question):
     )
     split.models, split.views_proba = split.views[0].models, split.views[0].proba
     if question == "main":
-        return main_question(split, seed)
+        return main_question(split, seed, METHODS)
     if question == "all rows":
         few = {method: METHODS[method] for method in ("plain average", "auto")}
-        return main_question(split, seed, methods=few, only=LIGHT)
+        return main_question(split, seed, few, LIGHT)
     if question == "virtual":
         return virtual_question(split, seed)
     return rounds_question(split, seed) | number_question(split, seed)
