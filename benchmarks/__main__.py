@@ -17,6 +17,7 @@ BENCHMARKS = {
     "comparative": "a teacher that may only be asked a few times",
     "privacy": "what lessons and students reveal",
     "scale": "time and memory against the number of rows",
+    "peers": "what a leader gains that many peers teach",
     "tables": "single tables, the same rows for all members",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]
@@ -51,7 +52,7 @@ def main():
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a small version of paper, tables or comparative",
+        help="a small version of paper, peers, tables or comparative",
     )
     parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(

@@ -5,7 +5,13 @@
 from skcoop._comparative import ComparativeDistiller
 from skcoop._distiller import CooperativeDistiller
 from skcoop._make import make_distiller
+from skcoop._peers import DiversePeersDistiller
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["ComparativeDistiller", "CooperativeDistiller", "make_distiller"]
+__all__ = [
+    "ComparativeDistiller",
+    "CooperativeDistiller",
+    "DiversePeersDistiller",
+    "make_distiller",
+]

@@ -152,7 +152,7 @@ def _fit_and_answer(
     try:
         model = _fit(task, member, lessons, fold)
         copy = FittedMember(member.name, model, task.classes)
-        with _named(f"Raised while member {member.name!r} judged rows of all silos."):
+        with named(f"Raised while member {member.name!r} judged rows of all silos."):
             return copy, copy.predict_proba(take(task.X, held_out))
     except Exception as error:
         if not forgive:
@@ -188,7 +188,7 @@ def _fit(
         name: rows_of(value, sources, len(task.y))
         for name, value in member.metadata.items()
     }
-    with _named(
+    with named(
         f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
         f"{len(sources) - len(rows)} lessons."
     ):
@@ -196,7 +196,7 @@ def _fit(
 
 
 @contextmanager
-def _named(note: str) -> Iterator[None]:
+def named(note: str) -> Iterator[None]:
     """Add to an error where it came from; its type and message stay."""
     try:
         yield

@@ -25,22 +25,11 @@ from skcoop._members import FittedMember
 from skcoop._validation import check_table, is_dropped
 
 
-class MemberEnsemble(
-    CallbackSupportMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    MetaEstimatorMixin,
-    _BaseComposition,
-):
-    """Members by name: their parameters, tags, routing, diagram and answers."""
+class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
+    """Members by name: their parameters, tags, routing and diagram."""
 
     estimators: Any
     cv: Any
-    silo_column: Any
-    estimators_: list[Any]
-    named_estimators_: Bunch
-    classes_: NDArray[Any]
-    _schema: TableSchema
 
     @property
     def named_estimators(self) -> Bunch:
@@ -123,10 +112,6 @@ class MemberEnsemble(
             tags.input_tags.allow_nan = False
         return tags
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether a fit came to its end: `estimators_` is set last."""
-        return hasattr(self, "estimators_")
-
     def _sk_visual_block_(self) -> Any:
         names, estimators = zip(*self.estimators, strict=True)
         return _VisualBlock("parallel", estimators, names=names)
@@ -140,6 +125,20 @@ class MemberEnsemble(
         """Drop what an earlier fit left, so that a broken one leaves nothing."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
+
+
+class MemberEnsemble(CallbackSupportMixin, TransformerMixin, NamedMembers):
+    """Members by name that answer together."""
+
+    silo_column: Any
+    estimators_: list[Any]
+    named_estimators_: Bunch
+    classes_: NDArray[Any]
+    _schema: TableSchema
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether a fit came to its end: `estimators_` is set last."""
+        return hasattr(self, "estimators_")
 
     def _member_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the members' probabilities, (n_members, n_samples, n_classes)."""

@@ -296,6 +296,15 @@ class TableSchema:
             self.empty = take(X, np.zeros(0, dtype=np.intp))
             self.backend = nw.from_native(X).implementation
 
+    def has_columns_of(self, X: Any) -> bool:
+        """Tell whether X is a pandas frame with exactly the columns of fit."""
+        return (
+            self.is_frame
+            and self.backend.is_pandas()
+            and is_pandas(X)
+            and X.columns.equals(self.empty.columns)
+        )
+
     def conform(self, X: Any) -> Any:
         """Return X in the container and, where that loses nothing, the types of fit.
 
@@ -339,9 +348,11 @@ class TableSchema:
 
     def _mend_missing(self, X: Any) -> Any:
         if is_pandas(X):
+            # Most tables have no such column, and their first row shows it.
+            perhaps = X.columns[X.iloc[:1].isna().all()]
             types = {
                 name: self.empty[name].dtype
-                for name in X.columns[X.isna().all()]
+                for name in perhaps[X[perhaps].isna().all()]
                 if _takes(self.empty[name].dtype, X[name])
             }
             return X.astype(types) if types else X

@@ -18,8 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcoop._compat import _check_sample_weight, _num_samples
-from skcoop._frames import column_names, is_frame, pop_column
-from skcoop._members import Member
+from skcoop._frames import TableSchema, column_names, is_frame, is_pandas, pop_column
+from skcoop._members import Member, weight_parameter
 from skcoop._warnings import warn
 
 
@@ -102,6 +102,63 @@ def check_student(student: Any) -> None:
         )
 
 
+def check_leader(leader: Any) -> None:
+    """Raise an error if the leader is no classifier, or one that cannot learn."""
+    if isinstance(leader, FrozenEstimator):
+        raise ValueError(
+            "The leader is frozen and cannot learn. Hand in the model without "
+            "FrozenEstimator around it, or as a peer in estimators."
+        )
+    _check_member("leader", leader)
+
+
+def check_only_weights(name: str, estimator: Any, metadata: dict[str, Any]) -> None:
+    """Raise an error if a model is to learn from a group with more than weights."""
+    others = sorted(set(metadata) - {weight_parameter(estimator), "sample_weight"})
+    if others:
+        raise ValueError(
+            f"{name!r} requests the parameters {others} of fit, which no model gets "
+            "that learns from a group: rows without a label have none. Only "
+            "sample_weight can be routed to the leader, and to the peers if "
+            "n_rounds > 1."
+        )
+
+
+def check_unlabeled(estimator: Any, X_unlabeled: Any, task: Any) -> Any:
+    """Return the rows without a label in the container and the types of X.
+
+    Raises
+    ------
+    ValueError
+        If they are of another kind of container, lack columns of X or hold others, or
+        if a column has another type where tables cannot be stacked with two.
+    """
+    if X_unlabeled is None:
+        return None
+    if is_frame(task.X) != is_frame(X_unlabeled):
+        raise ValueError(
+            f"X_unlabeled is {type(X_unlabeled).__name__}, but X is "
+            f"{type(task.X).__name__}. Hand in both as arrays or both as data frames."
+        )
+    schema = TableSchema(task.X)
+    try:
+        X_unlabeled = schema.conform(check_table(estimator, X_unlabeled, reset=False))
+        Z = task.codec.encode(X_unlabeled)
+        check_finite(np.where(task.codec.coded, 0.0, Z), task.codec.names)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"X_unlabeled cannot be used: {error}") from error
+    if is_frame(task.X) and not is_pandas(task.X):
+        own, other = (nw.from_native(X).schema for X in (task.X, X_unlabeled))
+        wrong = [name for name in own if own[name] != other[name]]
+        if wrong:
+            raise ValueError(
+                f"The columns {wrong} of X_unlabeled are of type "
+                f"{[str(other[name]) for name in wrong]}, in X they are "
+                f"{[str(own[name]) for name in wrong]}. Cast them."
+            )
+    return X_unlabeled
+
+
 def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
     """Return the labels as an array with one entry for each row.
 
@@ -180,6 +237,22 @@ def check_finite(Z: NDArray[np.float64], names: Sequence[Any]) -> None:
         raise ValueError(
             f"Input X contains infinity in column(s) {columns}. Replace these values "
             "or mark them as missing."
+        )
+
+
+def check_no_missing(X: Any) -> None:
+    """Raise an error that names the columns with missing cells, if there are any."""
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not np.isnan(X.sum()):
+        return  # the usual case, at the cost of one sum
+    names = column_names(X)
+    missing = nw.from_native(X).to_numpy() if is_frame(X) else X
+    missing = np.asarray(pd.isna(missing)).any(axis=0)
+    if missing.any():
+        columns = [names[int(j)] for j in np.flatnonzero(missing)]
+        raise ValueError(
+            f"Input X contains NaN in column(s) {columns}. Some of the models in this "
+            "distiller take no missing cells, so it was fitted without any. Impute "
+            "them, or put imputers before the models and fit it with such cells."
         )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -20,6 +21,7 @@ from benchmarks import (
     figures,
     formatting,
     paper,
+    peers,
     privacy,
     scale,
     settings,
@@ -27,7 +29,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.variants import VARIANTS
-from skcoop import _distiller, _lessons
+from skcoop import _distiller, _leader, _lessons
 from skcoop.counterfactuals._walk import Walk
 
 cells, codes = make_classification(
@@ -216,6 +218,70 @@ def test_page_of_single_tables():
     assert "| reported only (1) | 2.00 | 1.00 | 3.00 | -0.200" in page
     assert "two standard errors: sonar." in page
     assert "(distiller): 4.0 times in the median" in page
+
+
+def test_page_of_peers(monkeypatch):
+    """All questions on one small table, with light peers and leaders."""
+    light = {
+        "linear": LogisticRegression(),
+        "forest": RandomForestClassifier(3, random_state=0),
+        "tree": DecisionTreeClassifier(max_depth=3, random_state=0),
+        "neighbours": KNeighborsClassifier(3),
+        "bayes": GaussianNB(),
+    }
+    monkeypatch.setattr(
+        single_tables, "load", lambda name, home: (TABLE.drop(columns="kind"), codes)
+    )
+    monkeypatch.setattr(peers, "REPORTED", ["made_up"])
+    monkeypatch.setattr(peers, "NOISE", {"clean": 0.1})
+    monkeypatch.setattr(peers, "ALL", ["tree", "forest"])
+    monkeypatch.setattr(peers, "LIGHT", ["tree"])
+    used = ["plain average", "average of probabilities", "one weight a peer", "auto"]
+    methods = {method: peers.METHODS[method] for method in used}
+    monkeypatch.setattr(peers, "METHODS", methods)
+    monkeypatch.setattr(peers, "LABELLED", 60)
+    monkeypatch.setattr(peers, "UNLABELLED", 40)
+    monkeypatch.setattr(peers, "peers", lambda seed: list(light.items()))
+    monkeypatch.setattr(
+        peers,
+        "leaders",
+        lambda seed: {name: DecisionTreeClassifier(max_depth=2) for name in peers.ALL},
+    )
+    monkeypatch.setattr(peers, "VIRTUAL", dict(list(peers.VIRTUAL.items())[:2]))
+    page = peers.run(options())
+    assert "nan" not in page
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    assert sum(line.startswith("| forest |") for line in lines) == 6
+    assert (
+        sum(line.startswith(("| attention |", "| plain average |")) for line in lines)
+        == 6
+    )
+    assert _leader._SHARE_OF_LABEL == 0.25
+
+
+@pytest.mark.parametrize("kind", peers.VIRTUAL)
+def test_rows_without_a_label(kind):
+    own = argparse.Namespace(X=TABLE, y=codes, seed=0)
+    own.task = argparse.Namespace(classes=np.array([0, 1]))
+    model = single_tables.reading("abcde", GaussianNB()).fit(TABLE, codes)
+    own.models = [model, model]
+    rows = peers.VIRTUAL[kind](own, 30)
+    if kind == "none":
+        assert rows is None
+        return
+    assert list(rows.columns) == list(TABLE.columns)
+    assert set(rows["kind"]) <= {"high", "low"}
+    assert len(rows) == 30 or kind == "counterfactuals"
+    assert rows["a"].between(TABLE["a"].min(), TABLE["a"].max()).all()
+
+
+def test_published_loss_of_attention_falls_to_the_plain_average():
+    """Peers that are fixed are closest to themselves: it learns to hear nobody else."""
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), (3, 50))
+    view = argparse.Namespace(proba=proba, rows=np.arange(50))
+    attention = peers.authors_objective(view, None, 0)
+    own = np.diagonal(attention.weights(proba), axis1=1, axis2=2)
+    assert own.mean() > 0.5
 
 
 def test_columns_are_dealt_once_beside_the_shared_ones():

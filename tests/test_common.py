@@ -6,7 +6,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skcoop import CooperativeDistiller
+from skcoop import CooperativeDistiller, DiversePeersDistiller
 from skcoop.counterfactuals import BatchedDice
 
 
@@ -18,12 +18,22 @@ def distiller(**params):
     return CooperativeDistiller(members, **params)
 
 
+def peers_and_leader(leader, **params):
+    """Few virtual rows and folds: the checks fit hundreds of times."""
+    params = {"n_virtual": 20, "cv": 3, **params}
+    return DiversePeersDistiller(distiller().estimators, leader, **params)
+
+
 CONFIGURATIONS = [
     distiller(),
     distiller(combine="soft", n_rounds=1),
     distiller(combine="hard", accept="own", alpha=1.0),
     distiller(combine=DecisionTreeClassifier(max_depth=3), accept=None, cv=3),
     distiller(counterfactuals=BatchedDice(features_to_vary="all"), max_lessons=5),
+]
+WITH_A_LEADER = [
+    peers_and_leader(DecisionTreeClassifier(max_depth=3)),
+    peers_and_leader(LogisticRegression(), attention="global", accept=None, n_rounds=2),
 ]
 LEFT_OUT_BY_THE_BATTERY = [
     estimator_checks.check_dataframe_column_names_consistency,
@@ -38,15 +48,29 @@ LEFT_OUT_BY_THE_BATTERY = [
     estimator_checks.check_transformer_get_feature_names_out_pandas,
 ]
 LEAST_CHECKS = 63
+LEAST_CHECKS_WITH_A_LEADER = 58
 # None is expected to fail.
 EXPECTED_FAILURES: dict[str, str] = {}
 
 
 @parametrize_with_checks(
-    CONFIGURATIONS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+    CONFIGURATIONS + WITH_A_LEADER,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+def test_number_of_checks_of_distillers_with_a_leader():
+    for estimator in WITH_A_LEADER:
+        names = {
+            getattr(check, "func", check).__name__
+            for _, check in estimator_checks.estimator_checks_generator(estimator)
+        }
+        assert len(names - {"check_array_api_input"}) >= LEAST_CHECKS_WITH_A_LEADER
+        assert "check_sample_weight_equivalence_on_dense_data" in names
+        assert "check_estimators_nan_inf" in names
+        assert "check_n_features_in" in names
 
 
 def test_number_of_checks():

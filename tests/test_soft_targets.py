@@ -84,6 +84,14 @@ def test_logistic_regression_on_repeated_rows_is_the_weighted_one():
     np.testing.assert_allclose(weighted.coef_, by_hand.coef_, atol=1e-6)
 
 
+def test_weights_reach_a_pipeline_with_metadata_routing_as_without():
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    expected = fit_soft(pipeline, X, SOFT, CLASSES).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        routed = fit_soft(pipeline, X, SOFT, CLASSES)
+    np.testing.assert_array_equal(routed.predict_proba(X), expected)
+
+
 def test_tree_leaves_hold_the_mean_targets_of_their_rows():
     tree = fit_soft(
         DecisionTreeClassifier(max_depth=3, random_state=0), X, SOFT, CLASSES

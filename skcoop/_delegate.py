@@ -1,0 +1,110 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""A distiller whose answers are those of one fitted model."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skcoop._frames import TableSchema, is_frame
+from skcoop._validation import check_no_missing, check_table
+
+
+def _model_has(method: str) -> Any:
+    """Say that a method exists where the fitted or unfitted model has it."""
+
+    def check(self: ModelDelegate) -> bool:
+        unfitted = getattr(self, self._model_name[:-1])
+        # The model's own AttributeError says why it has no such method.
+        getattr(getattr(self, self._model_name, unfitted), method)
+        return True
+
+    return check
+
+
+def _is_matrix(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim == 2
+
+
+class ModelDelegate:
+    """Predictions of one model, asked with the container that it was fitted on.
+
+    The model knows all classes, in the order of `classes_`.
+    """
+
+    # The fitted attribute with the model; without its last letter, the parameter.
+    _model_name: ClassVar[str]
+    # Whether the model would answer for missing cells, but never saw one because others
+    # in the fit take none.
+    _refuses_missing: bool = False
+    classes_: NDArray[Any]
+    _schema: TableSchema
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether a fit came to its end: the model is set last."""
+        return hasattr(self, self._model_name)
+
+    def _ask(self, method: str, X: Any) -> Any:
+        check_is_fitted(self)
+        if is_frame(X) or (_is_matrix(X) and X.dtype.kind in "fiub"):
+            # The model looks at the cells itself: once is enough.
+            if not self._schema.has_columns_of(X):
+                validate_data(self, X=X, reset=False, skip_check_array=True)
+        else:
+            X = check_table(self, X, reset=False)
+        X = self._schema.conform(X)
+        if self._refuses_missing:
+            check_no_missing(X)
+        return getattr(getattr(self, self._model_name), method)(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predicted class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predicted classes.
+        """
+        return np.asarray(self._ask("predict", X))
+
+    @available_if(_model_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, if the model has probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`.
+        """
+        return np.asarray(self._ask("predict_proba", X))
+
+    @available_if(_model_has("decision_function"))
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the model's scores of the classes, if it has such scores.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Scores in the order of `classes_`; of the second class where there are two.
+        """
+        return np.asarray(self._ask("decision_function", X))
