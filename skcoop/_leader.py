@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skcoop._attention import Attention
 from skcoop._cooperation import describe, named
 from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
+from skcoop._parallel import in_parallel
 from skcoop._peer_group import View
 from skcoop._soft_targets import fit_soft
 from skcoop._task import ROUNDING, Task
@@ -159,10 +160,11 @@ def _fit_all(
     n_jobs: int | None,
 ) -> tuple[Any, NDArray[np.float64]]:
     """Fit the leader in all views: the model of all rows, and each fold's answers."""
-    results = Parallel(n_jobs=n_jobs)(
+    calls = (
         delayed(_fit_and_answer)(fit, task, leader, view, attention, seed)
         for view, attention in pairs
     )
+    results = in_parallel(calls, n_jobs)
     model, proba = None, np.zeros((len(task.y), len(task.classes)))
     for (view, _), result in zip(pairs, results, strict=True):
         if view.judges is None:

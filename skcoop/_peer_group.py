@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from skcoop._cooperation import named, rows_of
 from skcoop._frames import take
 from skcoop._members import FittedMember, Member, fit_model
+from skcoop._parallel import in_parallel
 from skcoop._soft_targets import fit_soft
 from skcoop._task import Task
 
@@ -149,7 +150,7 @@ def _fit_and_ask(
     n_jobs: int | None,
 ) -> None:
     jobs = [(k, own) for own in copies for k in range(len(members))]
-    results = Parallel(n_jobs=n_jobs)(
+    calls = (
         delayed(_fit_one)(
             task,
             members[k],
@@ -160,6 +161,7 @@ def _fit_and_ask(
         )
         for k, own in jobs
     )
+    results = in_parallel(calls, n_jobs)
     n_peers, n_classes = len(members), len(task.classes)
     for view in views:
         n_extra = len(view.extra_weights)
