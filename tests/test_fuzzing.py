@@ -1,6 +1,7 @@
 """Whole fits on random tables: a clear error, or an estimator that keeps its promises.
 
-``SKCOOP_FUZZ=2000 python -m pytest tests/test_fuzzing.py -n 2`` runs more cases.
+More cases: ``SKCOOP_FUZZ=2000 python -m pytest tests/test_fuzzing.py -n 0 -o
+faulthandler_timeout=0``. Each run then draws others.
 """
 
 import os
