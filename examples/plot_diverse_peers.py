@@ -60,7 +60,7 @@ print(f"taught tree: {distiller.score(X_test, y_test):.3f}")
 # What is left is a tree
 # ----------------------
 
-figure, ax = plt.subplots(figsize=(11, 5))
+figure, ax = plt.subplots(figsize=(12, 5), layout="constrained")
 plot_tree(
     distiller.leader_,
     feature_names=list(X),
@@ -68,6 +68,7 @@ plot_tree(
     filled=True,
     impurity=False,
     proportion=True,
+    precision=2,
     fontsize=7,
     ax=ax,
 )
