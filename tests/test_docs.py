@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import skcoop
-from skcoop import counterfactuals, datasets, inspection
+from skcoop import counterfactuals, datasets, exchange, inspection
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.rst"))
 
 PUBLIC = [
     (module, name)
-    for module in (skcoop, counterfactuals, datasets, inspection)
+    for module in (skcoop, counterfactuals, datasets, inspection, exchange)
     for name in module.__all__
 ]
 # Not asked for: extended summaries, "See Also" everywhere, names of returned values,
