@@ -31,11 +31,11 @@ def make_distiller(*estimators: Any, **params: Any) -> CooperativeDistiller:
     >>> from sklearn.naive_bayes import GaussianNB
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from skcoop import make_distiller
-    >>> make_distiller(GaussianNB(), DecisionTreeClassifier(), alpha=0.5)
-    CooperativeDistiller(alpha=0.5,
-                         estimators=[('gaussiannb', GaussianNB()),
+    >>> make_distiller(GaussianNB(), DecisionTreeClassifier(), n_rounds=1)
+    CooperativeDistiller(estimators=[('gaussiannb', GaussianNB()),
                                      ('decisiontreeclassifier',
-                                      DecisionTreeClassifier())])
+                                      DecisionTreeClassifier())],
+                         n_rounds=1)
     """
     types = [_type_name(estimator) for estimator in estimators]
     repeated = {name for name, count in Counter(types).items() if count > 1}
