@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skcoop._frames import TableSchema, is_frame
+from skcoop._frames import TableSchema
 from skcoop._validation import check_no_missing, check_table
 
 
@@ -25,10 +25,6 @@ def _model_has(method: str) -> Any:
         return True
 
     return check
-
-
-def _is_matrix(X: Any) -> bool:
-    return isinstance(X, np.ndarray) and X.ndim == 2
 
 
 class ModelDelegate:
@@ -50,14 +46,11 @@ class ModelDelegate:
         return hasattr(self, self._model_name)
 
     def _ask(self, method: str, X: Any) -> Any:
-        check_is_fitted(self)
-        if is_frame(X) or (_is_matrix(X) and X.dtype.kind in "fiub"):
-            # The model looks at the cells itself: once is enough.
-            if not self._schema.has_columns_of(X):
-                validate_data(self, X=X, reset=False, skip_check_array=True)
-        else:
-            X = check_table(self, X, reset=False)
-        X = self._schema.conform(X)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # which asks for everybody's tags before it raises
+        # The model looks at the cells itself: once is enough.
+        if not self._schema.is_of_this_kind(X):
+            X = self._schema.conform(check_table(self, X, reset=False))
         if self._refuses_missing:
             check_no_missing(X)
         return getattr(getattr(self, self._model_name), method)(X)

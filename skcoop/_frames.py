@@ -291,18 +291,29 @@ class TableSchema:
 
     def __init__(self, X: Any):
         self.is_frame = is_frame(X)
+        self.width = X.shape[1]
         self.holds_objects = not self.is_frame and X.dtype == object
         if self.is_frame:
             self.empty = take(X, np.zeros(0, dtype=np.intp))
             self.backend = nw.from_native(X).implementation
 
-    def has_columns_of(self, X: Any) -> bool:
-        """Tell whether X is a pandas frame with exactly the columns of fit."""
+    def is_of_this_kind(self, X: Any) -> bool:
+        """Tell at once, where that can be, that X is like the table of fit.
+
+        It then has the same columns, and `conform` would return it as it is.
+        """
+        if not self.is_frame:
+            return (
+                isinstance(X, np.ndarray)
+                and not self.holds_objects
+                and X.dtype.kind in "fiub"
+                and X.shape[1:] == (self.width,)
+            )
         return (
-            self.is_frame
-            and self.backend.is_pandas()
-            and is_pandas(X)
+            is_pandas(X)
+            and is_pandas(self.empty)
             and X.columns.equals(self.empty.columns)
+            and list(X.dtypes) == list(self.empty.dtypes)
         )
 
     def conform(self, X: Any) -> Any:
@@ -348,11 +359,9 @@ class TableSchema:
 
     def _mend_missing(self, X: Any) -> Any:
         if is_pandas(X):
-            # Most tables have no such column, and their first row shows it.
-            perhaps = X.columns[X.iloc[:1].isna().all()]
             types = {
                 name: self.empty[name].dtype
-                for name in perhaps[X[perhaps].isna().all()]
+                for name in X.columns[X.isna().all()]
                 if _takes(self.empty[name].dtype, X[name])
             }
             return X.astype(types) if types else X

@@ -242,11 +242,12 @@ def check_finite(Z: NDArray[np.float64], names: Sequence[Any]) -> None:
 
 def check_no_missing(X: Any) -> None:
     """Raise an error that names the columns with missing cells, if there are any."""
-    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not np.isnan(X.sum()):
-        return  # the usual case, at the cost of one sum
     names = column_names(X)
-    missing = nw.from_native(X).to_numpy() if is_frame(X) else X
-    missing = np.asarray(pd.isna(missing)).any(axis=0)
+    if is_frame(X):
+        X = X.to_numpy() if is_pandas(X) else nw.from_native(X).to_numpy()
+    if X.dtype.kind == "f" and not np.isnan(np.vdot(X, X)):
+        return  # the usual case, at the cost of one product
+    missing = np.asarray(pd.isna(X)).any(axis=0)
     if missing.any():
         columns = [names[int(j)] for j in np.flatnonzero(missing)]
         raise ValueError(
