@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from benchmarks.engines import RawRow, unchecked
-from skcoop import CooperativeDistiller
+from skcoop import ComparativeDistiller, CooperativeDistiller
 from skcoop._frames import TableCodec, stack, take
 from skcoop._members import FittedMember
 from skcoop._soft_targets import fit_soft
@@ -48,10 +48,13 @@ def raw_deficient_rows(setting, seed):
         return distiller(setting, seed, counterfactuals=RawRow()).estimators_
 
 
-def _response(setting, seed, choose):
+def _targets(setting, seed, choose):
+    """Yield each silo's member, rows and targets: half a vote for the row's own label.
+
+    The other half is for what `choose` makes of the others' answers and the labels.
+    """
     classes = np.unique(setting.y)
     models = alone(setting, seed)
-    students = []
     for k, (name, member) in enumerate(setting.members):
         X, y = own_rows(setting, name)
         proba = np.array(
@@ -61,27 +64,50 @@ def _response(setting, seed, choose):
                 if j != k
             ]
         )
-        # Half a vote for the row's own label; what is negligible costs a row each.
         targets = (choose(proba, y) + (y[:, None] == classes)) / 2
+        # What is negligible would cost a row each.
         targets[targets < 1e-3] = 0.0
-        targets /= targets.sum(axis=1, keepdims=True)
-        students.append(fit_soft(member, X, targets, classes, seed=seed))
-    return students
+        yield member, X, targets / targets.sum(axis=1, keepdims=True)
+
+
+def _average(proba, y):
+    return proba.mean(axis=0)
 
 
 def response_of_the_average(setting, seed):
     """Response-based distillation: the mean of the others' answers to own rows."""
-    return _response(setting, seed, lambda proba, y: proba.mean(axis=0))
+    classes = np.unique(setting.y)
+    return [
+        fit_soft(member, X, targets, classes, seed=seed)
+        for member, X, targets in _targets(setting, seed, _average)
+    ]
 
 
 def response_of_the_best(setting, seed):
     """Response-based distillation: the other who is right most often on own rows."""
     classes = np.unique(setting.y)
 
-    def choose(proba, y):
+    def best(proba, y):
         return proba[(classes[proba.argmax(axis=2)] == y).mean(axis=1).argmax()]
 
-    return _response(setting, seed, choose)
+    return [
+        fit_soft(member, X, targets, classes, seed=seed)
+        for member, X, targets in _targets(setting, seed, best)
+    ]
+
+
+def relation_based(setting, seed):
+    """Relation-based distillation: how the others' mean answers to own rows differ.
+
+    Comparisons of these answers give targets for 500 virtual rows beside the own ones.
+    """
+    options = {"classes": np.unique(setting.y), "accept": None, "random_state": seed}
+    return [
+        ComparativeDistiller(None, member, **options)
+        .fit(X, teacher_proba=targets)
+        .student_
+        for member, X, targets in _targets(setting, seed, _average)
+    ]
 
 
 def parameter_transfer(setting, seed):

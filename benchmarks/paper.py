@@ -60,6 +60,7 @@ def methods(name):
         "SMOTE": baselines.smote,
         "response-based, best teacher": baselines.response_of_the_best,
         "response-based, average": baselines.response_of_the_average,
+        "relation-based, average": baselines.relation_based,
     }
     if name == "fashion":
         chosen["parameter transfer"] = baselines.parameter_transfer
