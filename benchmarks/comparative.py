@@ -216,7 +216,7 @@ def of_query(split, student, budget, query):
     )
     pool = split.pool[: max(BUDGETS) // 5 + UNASKED]
     study = distiller._read(split.X[pool], None, None, None, None, split.seed)
-    distiller._ask(study, split.seed)
+    distiller._ask_teacher(study, split.seed)
     scores = []
     for source in ("answers", "direct"):
         model = distiller._fit_student(study, source, split.seed)

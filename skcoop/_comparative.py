@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._asking import (
@@ -34,6 +32,7 @@ from skcoop._compat import (
     _fit_context,
     _num_samples,
 )
+from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import FloatMatrix, TableSchema, take
 from skcoop._members import FittedMember, set_seeds
@@ -47,12 +46,9 @@ _STEPS = 2
 _NOBODY = np.zeros(0, dtype=np.intp)
 
 
-def _student_has_proba(self: ComparativeDistiller) -> bool:
-    """Let ``predict_proba`` follow the student."""
-    return hasattr(getattr(self, "student_", self.student), "predict_proba")
-
-
-class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class ComparativeDistiller(
+    ModelDelegate, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Learn from a teacher that one may only ask a few times.
 
     The teacher is a paid API, a slow ensemble, a model behind a wall: a call costs. It
@@ -195,6 +191,7 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
+    _model_name = "student_"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "teacher": [HasMethods("predict_proba"), callable, None],
         "student": "no_validation",
@@ -291,7 +288,7 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         study = self._read(X, y, teacher_proba, X_unlabeled, sample_weight, seed)
         try:
             # 1. Ask the teacher about some rows, as many as the budget allows.
-            self._ask(study, seed)
+            self._ask_teacher(study, seed)
             # 2. Choose what the student learns from, the answers alone or estimates
             # for the other rows beside them, by copies that did not see the answer.
             scores, source = self._judge(study, seed)
@@ -400,7 +397,7 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             most = min(most, self.teacher_budget)
         return len(pool) - max(n_known, most)
 
-    def _ask(self, study: Study, seed: int) -> None:
+    def _ask_teacher(self, study: Study, seed: int) -> None:
         """Choose rows and ask about them, all at once or in steps."""
         inquiry, places = study.inquiry, study.pool.places
         draw = np.random.default_rng(seed)
@@ -499,10 +496,6 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.source_ = source
         self.student_ = student
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether a fit came to its end: `student_` is set last."""
-        return hasattr(self, "student_")
-
     def __sklearn_clone__(self) -> ComparativeDistiller:
         """Clone everything but the teacher, which is asked and never fitted."""
         without = copy.copy(self)
@@ -538,43 +531,3 @@ class ComparativeDistiller(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         params = super().get_params(deep=deep)
         return {k: v for k, v in params.items() if not k.startswith("teacher__")}
-
-    @available_if(_student_has_proba)
-    def predict_proba(self, X: Any) -> FloatMatrix:
-        """Return the student's probability of each class.
-
-        Available if the student has it.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of `classes_`.
-        """
-        X = self._conform(X)
-        return FittedMember("student", self.student_, self.classes_).predict_proba(X)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class that the student predicts for each row.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Predicted classes.
-        """
-        X = self._conform(X)
-        return np.asarray(self.student_.predict(X))
-
-    def _conform(self, X: Any) -> Any:
-        """Return rows in the container and types that the student was fitted on."""
-        check_is_fitted(self)
-        return self._schema.conform(check.check_table(self, X, reset=False))

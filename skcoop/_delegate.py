@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop._frames import TableSchema
+from skcoop._members import align
 from skcoop._validation import check_no_missing, check_table
 
 
@@ -20,8 +21,17 @@ def _model_has(method: str) -> Any:
 
     def check(self: ModelDelegate) -> bool:
         unfitted = getattr(self, self._model_name[:-1])
+        model = getattr(self, self._model_name, unfitted)
         # The model's own AttributeError says why it has no such method.
-        getattr(getattr(self, self._model_name, unfitted), method)
+        getattr(model, method)
+        lacks_some = self.__sklearn_is_fitted__() and (
+            len(model.classes_) < len(self.classes_)
+        )
+        if method == "decision_function" and lacks_some:
+            raise AttributeError(
+                f"The model was taught only the classes {model.classes_.tolist()} of "
+                f"{self.classes_.tolist()} and has no score for the others."
+            )
         return True
 
     return check
@@ -30,7 +40,7 @@ def _model_has(method: str) -> Any:
 class ModelDelegate:
     """Predictions of one model, asked with the container that it was fitted on.
 
-    The model knows all classes, in the order of `classes_`.
+    The probability of a class that the model was not taught is zero.
     """
 
     # The fitted attribute with the model; without its last letter, the parameter.
@@ -84,7 +94,8 @@ class ModelDelegate:
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`.
         """
-        return np.asarray(self._ask("predict_proba", X))
+        proba = np.asarray(self._ask("predict_proba", X))
+        return align(proba, getattr(self, self._model_name).classes_, self.classes_)
 
     @available_if(_model_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.float64]:

@@ -122,12 +122,21 @@ class FittedMember:
                 f"Member {self.name!r}: predict_proba returned NaN or infinity. Check "
                 "the model on rows like these, or drop the member."
             )
-        aligned = np.zeros((len(proba), len(self.classes_)))
-        for position, label in enumerate(self.classes_):
-            match = np.flatnonzero(known == label)
-            if len(match):
-                aligned[:, position] = proba[:, match[0]]
-        return aligned
+        return align(proba, known, self.classes_)
+
+
+def align(
+    proba: NDArray[np.float64], known: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the columns of all classes: zeros for those that are not known."""
+    if np.array_equal(known, classes):
+        return proba
+    aligned = np.zeros((len(proba), len(classes)))
+    for position, label in enumerate(classes):
+        match = np.flatnonzero(known == label)
+        if len(match):
+            aligned[:, position] = proba[:, match[0]]
+    return aligned
 
 
 def columns_of(estimator: Any, X: Any) -> Any:
