@@ -318,7 +318,7 @@ class ComparativeDistiller(
     ) -> Study:
         """Check what was handed in and lay it out, before anybody is asked."""
         check_teacher(self.teacher)
-        check.check_student(self.student)
+        check.check_learner("student", self.student)
         # First the labels: checking them resets what is known of the columns.
         labels = None if y is None else check.check_labels(self, y)
         X = check.check_table(self, X, reset=True)

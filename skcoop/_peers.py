@@ -323,7 +323,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
     ) -> tuple[Task, list[Member], Member, Any, NDArray[np.intp]]:
         """Check what was handed in and lay it out for the steps."""
         estimators = check.check_estimators(self.estimators)
-        check.check_leader(self.leader)
+        check.check_learner("leader", self.leader)
         self._validate_names([name for name, _ in self.estimators])
         # First the labels: checking them resets what is known of the columns.
         y = check.check_labels(self, y)

@@ -89,27 +89,14 @@ def _check_member(name: str, estimator: Any) -> None:
             ) from error
 
 
-def check_student(student: Any) -> None:
-    """Raise an error if a student is no unfitted classifier."""
-    is_model = hasattr(student, "fit") and not isinstance(student, type)
-    if (
-        not is_model
-        or isinstance(student, FrozenEstimator)
-        or not is_classifier(student)
-    ):
+def check_learner(role: str, model: Any) -> None:
+    """Raise an error if the model in a role is no classifier, or cannot learn."""
+    if isinstance(model, FrozenEstimator):
         raise ValueError(
-            f"student must be a classifier that can be fitted, got {student!r}."
+            f"The {role} is frozen and cannot learn. Hand in the model without "
+            "FrozenEstimator around it."
         )
-
-
-def check_leader(leader: Any) -> None:
-    """Raise an error if the leader is no classifier, or one that cannot learn."""
-    if isinstance(leader, FrozenEstimator):
-        raise ValueError(
-            "The leader is frozen and cannot learn. Hand in the model without "
-            "FrozenEstimator around it, or as a peer in estimators."
-        )
-    _check_member("leader", leader)
+    _check_member(role, model)
 
 
 def check_only_weights(name: str, estimator: Any, metadata: dict[str, Any]) -> None:
