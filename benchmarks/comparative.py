@@ -11,6 +11,7 @@ labels: means over the tables, ± standard errors over the splits.
 - *neighbour mixup*: the same between a row and one of its five nearest.
 - *published loss*: the students that can follow it (linear, boosted) minimise the
   squared comparison loss, that of centred logits; class intercepts are not identified.
+- *RKD*: soft labels and the distances and angles between rows, for the linear student.
 - *direct*, *comparison*: estimates for the 300 rows, always used.
 - *distiller*: `ComparativeDistiller`, which chooses in the folds.
 - *ceiling*: the teacher answers all B + 300 rows.
@@ -38,6 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import figures, single_tables
 from benchmarks.formatting import standard_error, table
+from benchmarks.relational import fit_relational
 from skcoop import ComparativeDistiller
 from skcoop._comparisons import Estimates, centred_logits, softmax
 from skcoop._members import FittedMember
@@ -55,7 +57,7 @@ SLOW = ["forest", "boosting", "network"]
 # Settings with fewer students and budgets.
 SMALL_BUDGETS = [50, 200]
 QUERIES = ["random", "diverse", "uncertain"]
-BASELINES = ["hard labels", "mixup", "neighbour mixup", "published loss"]
+BASELINES = ["hard labels", "mixup", "neighbour mixup", "published loss", "RKD"]
 SOURCES = ["direct", "comparison"]
 
 
@@ -186,6 +188,9 @@ def main_setting(split, name, student, budget):
     if name in ("logistic", "boosting"):
         predict = by_published_loss(name, X, proba, split.seed)
         scores["published loss"] = split.points(predict(split.X[split.test]))
+    if name == "logistic":
+        predict = fit_relational(X, proba, split.seed)
+        scores["RKD"] = split.points(predict(split.X[split.test]))
     judged, chosen = split.judged(student, rows, budget, sources=SOURCES)
     scores.update({k: judged[k] for k in (*SOURCES, "distiller")})
     scores["ceiling"] = split.score(student, split.X[rows], split.proba[rows])
