@@ -142,9 +142,10 @@ class CooperativeDistiller(MemberEnsemble):
         cross-fitted probabilities (logistic regression, or the one given), the mean
         probability, or the majority.
 
-    max_lessons : int, default=None
-        Most rows that one student is taught about in one round, chosen from all
-        classes in turn. All by default.
+    max_lessons : int or None, default=10_000
+        Most rows that one student is taught about in one round, drawn from all classes
+        in turn by `random_state`. None means all of them. On large tables more than the
+        default makes a fit slower and students hardly better.
 
     n_jobs : int, default=None
         Number of parallel jobs, see :class:`joblib.Parallel`.
@@ -285,7 +286,7 @@ class CooperativeDistiller(MemberEnsemble):
         cv: Any = 5,
         accept: str | None = "all",
         combine: Any = "stack",
-        max_lessons: int | None = None,
+        max_lessons: int | None = 10_000,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
