@@ -27,6 +27,8 @@ from skcoop._soft_targets import fit_soft
 _FLOOR = 1e-3
 # Rows with an answer that each other row is compared with.
 _MOST_ANCHORS = 20
+# Spreads below are those of a linear comparison model, whose anchors agree.
+_ROUNDING = 1e-9
 # Comparisons that are predicted at once.
 _BLOCK = 50_000
 
@@ -126,7 +128,7 @@ def place_by_comparisons(
     group_size: int = 2,
     most: int = 8000,
     seed: int = 0,
-) -> FloatMatrix:
+) -> tuple[FloatMatrix, NDArray[np.float64]]:
     """Place rows by how they compare with anchors whose logits are known.
 
     A regressor learns d(p, q) = mean logits of p - mean logits of q for groups of
@@ -150,6 +152,8 @@ def place_by_comparisons(
     -------
     logits : ndarray of shape (n_wanted, n_classes)
         Mean over the anchors.
+    spread : ndarray of shape (n_wanted,)
+        Standard deviation over the anchors, mean over the classes.
     """
     sides = sample_groups(len(places), group_size, most, seed)
     first, second = (places[rows].mean(axis=1) for rows in sides)
@@ -157,7 +161,8 @@ def place_by_comparisons(
     model = fit_regressor(regressor, side_by_side(first, second), above - below)
     draw = np.random.default_rng(seed)
     anchors = draw.permutation(len(places))[:_MOST_ANCHORS]
-    mean = np.tile(logits[anchors].mean(axis=0), (len(wanted), 1))
+    mean = np.empty((len(wanted), logits.shape[1]))
+    spread = np.empty(len(wanted))
     step = max(1, _BLOCK // len(anchors))
     for start in range(0, len(wanted), step):
         block = wanted[start : start + step]
@@ -166,8 +171,19 @@ def place_by_comparisons(
         gaps = _predict(model, side_by_side(here, there))
         gaps -= _predict(model, side_by_side(there, here))
         gaps = gaps.reshape(len(block), len(anchors), -1)
-        mean[start : start + step] += gaps.mean(axis=1) / 2
-    return mean
+        seen = logits[anchors] + gaps / 2
+        mean[start : start + step] = seen.mean(axis=1)
+        spread[start : start + step] = seen.std(axis=1).mean(axis=1)
+    return mean, spread
+
+
+def _trust(spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half the weight where the anchors spread as usual, less beyond; mean 1."""
+    usual = float(np.median(spread))
+    if usual < _ROUNDING:
+        return np.ones(len(spread))
+    trust = 1 / (1 + (spread / usual) ** 2)
+    return np.asarray(trust / trust.mean())
 
 
 def _predict(model: Any, X: FloatMatrix) -> FloatMatrix:
@@ -197,7 +213,7 @@ class Estimates:
 
     def logits(
         self, how: str, places: FloatMatrix, answers: FloatMatrix, wanted: FloatMatrix
-    ) -> FloatMatrix:
+    ) -> tuple[FloatMatrix, NDArray[np.float64]]:
         """Estimate the teacher's logits of the wanted rows.
 
         Parameters
@@ -215,13 +231,17 @@ class Estimates:
         -------
         logits : ndarray of shape (n_wanted, n_classes)
             Centred logits.
+        trust : ndarray of shape (n_wanted,)
+            Weight of each estimate, one on average: less where the anchors of a
+            comparison contradict each other.
         """
         trend = self._trend(places, answers)
         rest = centred_logits(answers) - trend(places)
+        trust = np.ones(len(wanted))
         if how == "direct":
             predicted = place_directly(self.regressor, places, rest, wanted)
         else:
-            predicted = place_by_comparisons(
+            predicted, spread = place_by_comparisons(
                 self.regressor,
                 places,
                 rest,
@@ -230,7 +250,8 @@ class Estimates:
                 most=self.most,
                 seed=self.seed,
             )
-        return trend(wanted) + predicted
+            trust = _trust(spread)
+        return trend(wanted) + predicted, trust
 
     def _trend(
         self, places: FloatMatrix, answers: FloatMatrix

@@ -115,12 +115,13 @@ class Study:
             others = others[labelled]
             targets, share = self.labels[others], np.ones(len(others))
         else:
-            targets = self._estimated(source, asked, others)
+            targets, trust = self._estimated(source, asked, others)
             targets[labelled] *= (1 - _DOUBT) * self.labels[others[labelled]] + (
                 _DOUBT / targets.shape[1]
             )
             targets /= targets.sum(axis=1, keepdims=True)
-            share = np.where(labelled, 1.0, self._share(asked, others[~labelled]))
+            usual = self._share(asked, others[~labelled])
+            share = np.where(labelled, 1.0, usual * trust)
         if len(others):
             targets = np.vstack([self._softened(self.inquiry.answers[asked]), targets])
         else:
@@ -141,14 +142,14 @@ class Study:
 
     def _estimated(
         self, source: str, asked: NDArray[np.intp], others: NDArray[np.intp]
-    ) -> FloatMatrix:
+    ) -> tuple[FloatMatrix, NDArray[np.float64]]:
         if not len(others):
-            return np.empty((0, self.inquiry.answers.shape[1]))
+            return np.empty((0, self.inquiry.answers.shape[1])), np.empty(0)
         places = self.pool.places
-        logits = self.estimates.logits(
+        logits, trust = self.estimates.logits(
             source, places[asked], self.inquiry.answers[asked], places[others]
         )
-        return softmax(logits / self.temperature)
+        return softmax(logits / self.temperature), trust
 
     def _softened(self, proba: FloatMatrix) -> FloatMatrix:
         if self.temperature == 1 or not len(proba):

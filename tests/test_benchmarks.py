@@ -336,7 +336,8 @@ def test_shared_estimates_are_the_same_and_computed_once():
         first, second = estimates.logits(*args), estimates.logits(*args)
         assert first is second
         assert estimates.logits("comparison", *args[1:]) is not first
-    np.testing.assert_array_equal(first, alone)
+    for one, other in zip(first, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
     assert estimates.logits(*args) is not first
 
 

@@ -15,6 +15,7 @@ from skcoop._comparisons import (
     place_by_comparisons,
     place_directly,
     sample_groups,
+    side_by_side,
     softmax,
 )
 
@@ -109,26 +110,71 @@ def test_a_linear_comparison_model_is_the_linear_regression(size, monkeypatch):
     logits = centred_logits(ANSWERS)
     wanted = draw.normal(size=(10, 3))
     direct = place_directly(LinearRegression(), PLACES, logits, wanted)
-    compared = place_by_comparisons(
+    compared, spread = place_by_comparisons(
         LinearRegression(), PLACES, logits, wanted, group_size=size, most=30_000
     )
     np.testing.assert_allclose(compared, direct, atol=1e-8)
+    assert spread.shape == (10,)
 
 
 def test_learned_comparisons_place_a_row_where_it_is():
     """Trees that know all pairs by heart give an answered row its own answer."""
     logits = centred_logits(ANSWERS)
     trees = ExtraTreesRegressor(5, random_state=0)
-    placed = place_by_comparisons(trees, PLACES, logits, PLACES)
+    placed, _ = place_by_comparisons(trees, PLACES, logits, PLACES)
     np.testing.assert_allclose(placed, logits, atol=0.25)
 
 
 def test_shifting_all_logits_shifts_the_estimates():
     logits, shift = centred_logits(ANSWERS), np.array([1.0, -2.0, 0.5, 0.5])
     near, wanted = KNeighborsRegressor(3), PLACES[:7] + 0.1
-    placed = place_by_comparisons(near, PLACES, logits, wanted)
-    shifted = place_by_comparisons(near, PLACES, logits + shift, wanted)
+    placed, spread = place_by_comparisons(near, PLACES, logits, wanted)
+    shifted, again = place_by_comparisons(near, PLACES, logits + shift, wanted)
     np.testing.assert_allclose(shifted, placed + shift, atol=1e-9)
+    np.testing.assert_allclose(again, spread, atol=1e-9)
+
+
+def test_spread_is_that_of_what_the_anchors_see(monkeypatch):
+    monkeypatch.setattr(_comparisons, "_MOST_ANCHORS", len(PLACES))
+    logits, near = centred_logits(ANSWERS), KNeighborsRegressor(3)
+    wanted = PLACES[:4] + 0.1
+    placed, spread = place_by_comparisons(near, PLACES, logits, wanted, seed=1)
+    sides = sample_groups(len(PLACES), 2, 8000, 1)
+    first, second = (PLACES[rows[:, 0]] for rows in sides)
+    gaps = logits[sides[0][:, 0]] - logits[sides[1][:, 0]]
+    model = KNeighborsRegressor(3).fit(side_by_side(first, second), gaps)
+    for row, place, width in zip(wanted, placed, spread, strict=True):
+        here = np.tile(row, (len(PLACES), 1))
+        gap = model.predict(side_by_side(here, PLACES))
+        gap -= model.predict(side_by_side(PLACES, here))
+        seen = logits + gap / 2
+        np.testing.assert_allclose(place, seen.mean(axis=0), atol=1e-9)
+        assert width == pytest.approx(seen.std(axis=0).mean())
+
+
+def test_estimates_of_which_anchors_disagree_weigh_less():
+    far = np.vstack([PLACES[:20] + 0.01, PLACES[:5] + 50])
+    estimates = Estimates(KNeighborsRegressor(3), 2, 2000, 0)
+    args = (PLACES, ANSWERS, far)
+    _, trust = estimates.logits("comparison", *args)
+    assert trust.mean() == pytest.approx(1)
+    assert trust.min() < 0.7 < 1.2 < trust.max()
+    places_rest = place_by_comparisons(
+        KNeighborsRegressor(3),
+        PLACES,
+        centred_logits(ANSWERS) - estimates._trend(PLACES, ANSWERS)(PLACES),
+        far,
+        most=2000,
+    )[1]
+    order = np.argsort(places_rest)
+    assert (np.diff(trust[order]) <= 1e-12).all()
+    assert (estimates.logits("direct", *args)[1] == 1).all()
+
+
+def test_anchors_that_agree_but_for_rounding_leave_all_weights_alone():
+    assert (_comparisons._trust(np.array([1e-16, 5e-16, 0.0])) == 1).all()
+    trust = _comparisons._trust(np.array([1.0, 1.0, 2.0]))
+    np.testing.assert_allclose(trust / trust[0], [1, 1, 0.4])
 
 
 @pytest.mark.parametrize("how", ["direct", "comparison"])
@@ -136,7 +182,8 @@ def test_shifting_all_logits_shifts_the_estimates():
 def test_any_regressor_learns_several_targets(how, n_classes):
     answers = softmax(centred_logits(ANSWERS)[:, :n_classes])
     single = HistGradientBoostingRegressor(max_iter=5)
-    logits = Estimates(single, 2, 300, 0).logits(how, PLACES, answers, PLACES[:4] + 1)
+    wanted = PLACES[:4] + 1
+    logits, _ = Estimates(single, 2, 300, 0).logits(how, PLACES, answers, wanted)
     assert logits.shape == (4, n_classes)
     assert np.isfinite(logits).all()
     assert not hasattr(single, "n_features_in_")
@@ -147,7 +194,7 @@ def test_estimates_are_better_than_the_mean_answer(how):
     rows = np.random.default_rng(1).normal(size=(200, 3))
     answers = softmax(np.c_[rows[:, 0] * rows[:, 1], rows[:, 2], np.zeros(200)] * 2)
     trees = ExtraTreesRegressor(10, random_state=0)
-    placed = Estimates(trees, 2, 2000, 0).logits(
+    placed, _ = Estimates(trees, 2, 2000, 0).logits(
         how, rows[:100], answers[:100], rows[100:]
     )
     truth = centred_logits(answers)
