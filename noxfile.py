@@ -59,6 +59,16 @@ def oldest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(python=PYTHONS[-1])
+def nightly(session: nox.Session) -> None:
+    """Run all tests with pre-releases: what will break with the next versions?
+
+    Nightly wheels are found where ``PIP_EXTRA_INDEX_URL`` says, if it is set.
+    """
+    session.install("--pre", "--upgrade", "--upgrade-strategy=eager", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
 @nox.session
 def minimal(session: nox.Session) -> None:
     """Run the quick start and the tests that need no optional package."""
