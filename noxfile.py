@@ -61,7 +61,7 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[-1])
 def nightly(session: nox.Session) -> None:
-    """Run all tests with pre-releases: what will break with the next versions?
+    """Run all tests with pre-releases, to learn early what will break.
 
     Nightly wheels are found where ``PIP_EXTRA_INDEX_URL`` says, if it is set.
     """

@@ -98,7 +98,7 @@ class ComparativeDistiller(
 
     n_virtual : int, default=500
         Rows without an answer to learn from at least: if X and `X_unlabeled` have
-        fewer, rows between neighbours are made up.
+        fewer, rows between two of them are made up.
 
     temperature : float, default=1.0
         Softens answers and estimates if above one.

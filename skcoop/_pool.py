@@ -15,9 +15,7 @@ from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, stack, take
 from skcoop._task import content_keys
 from skcoop._validation import check_finite
-
-# Neighbours of a row towards which virtual rows are drawn.
-_NEIGHBOURS = 5
+from skcoop._virtual_rows import virtual_rows
 
 
 @dataclass
@@ -125,40 +123,16 @@ def make_pool(X: Any, X_unlabeled: Any, weights: NDArray[np.float64]) -> Pool:
 
 
 def with_virtual_rows(pool: Pool, n_virtual: int, seed: int) -> Pool:
-    """Add rows between neighbours to a pool, each of the mean weight."""
+    """Add rows between two rows to a pool, with the weight of one of them."""
     if n_virtual <= 0 or len(pool) < 2:
         return pool
-    Z = pool.codec.as_handed_out(_interpolated(pool, n_virtual, seed))
-    made_up = np.ones(len(Z), dtype=bool)
+    rows, weights = virtual_rows(pool.X, n_virtual, weights=pool.weights, seed=seed)
+    made_up = np.ones(n_virtual, dtype=bool)
     return replace(
         pool,
-        X=stack(pool.X, pool.codec.decode(Z)),
-        Z=np.vstack([pool.Z, Z]),
-        weights=np.append(pool.weights, np.full(len(Z), pool.weights.mean())),
+        X=stack(pool.X, rows),
+        Z=np.vstack([pool.Z, pool.codec.encode(rows)]),
+        weights=np.append(pool.weights, weights),
         own=np.append(pool.own, ~made_up),
         virtual=np.append(pool.virtual, made_up),
-    )
-
-
-def _interpolated(pool: Pool, n_rows: int, seed: int) -> FloatMatrix:
-    """Draw rows on the way from a row to one of its nearest ones.
-
-    Codes, whole numbers and missing cells are those of the nearer end.
-    """
-    draw = np.random.default_rng(seed)
-    ends = draw.integers(len(pool), size=n_rows)
-    start, back = np.unique(ends, return_inverse=True)
-    neighbours, _ = pool.metric.nearest(
-        pool.Z[start],
-        pool.Z,
-        lambda block: start[block, None] != np.arange(len(pool)),
-        k=min(_NEIGHBOURS, len(pool) - 1),
-    )
-    other = neighbours[back, draw.integers(neighbours.shape[1], size=n_rows)]
-    way = draw.random((n_rows, 1))
-    first, second = pool.Z[ends], pool.Z[other]
-    between = first + way * (second - first)
-    whole = pool.metric.integral | pool.codec.coded | ~pool.codec.varies
-    return np.where(
-        whole | np.isnan(between), np.where(way < 0.5, first, second), between
     )
