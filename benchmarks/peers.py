@@ -15,7 +15,6 @@ from time import perf_counter
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -25,26 +24,19 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import single_tables
 from benchmarks.formatting import standard_error, table
+from benchmarks.listening import Gate, authors_objective, average_of_probabilities
+from benchmarks.made_up_rows import VIRTUAL
 from benchmarks.single_tables import REPORTED
 from skcoop import DiversePeersDistiller, _leader, _peers
 from skcoop._attention import (
     Attention,
-    by_row,
-    describe,
     learn_attention,
-    slopes,
-    softmax,
-    unpack,
-    weights_of,
 )
 from skcoop._combine import stacked
-from skcoop._distances import RowMetric
-from skcoop._frames import TableCodec, stack, take
+from skcoop._frames import take
 from skcoop._leader import decide
 from skcoop._members import FittedMember, make_member
 from skcoop._peer_group import diversity, fit_peers, teach_peers
-from skcoop._virtual_rows import virtual_rows
-from skcoop.counterfactuals import BatchedDice
 
 LABELLED, UNLABELLED, TESTED = 200, 400, 1000
 NOISE = {"clean": 0.0, "20 % noise": 0.2}
@@ -169,91 +161,6 @@ class Split:
         right = np.where(known, proba[np.arange(len(proba)), codes], 0.0)
         accuracy = (known & (proba.argmax(axis=1) == codes)).mean()
         return np.array([accuracy, -np.log(np.clip(right, CUT, 1.0)).mean()])
-
-
-# Other ways of saying what the group says
-
-
-class Gate:
-    """One weight a peer and row, shared by all who listen, from all peers' answers.
-
-    As the gate of ONE (Lan, Zhu and Gong, NeurIPS 2018), linear in what it sees.
-    """
-
-    def __init__(self, view, task, seed):
-        logits, codes = by_row(view.proba), task.codes[view.rows]
-        n, n_peers, _ = logits.shape
-        seen = self._seen(logits)
-
-        def loss(flat):
-            W = flat.reshape(seen.shape[1], n_peers)
-            weights = softmax(seen @ W)
-            off = softmax(np.einsum("ib,ibc->ic", weights, logits))
-            right = off[np.arange(n), codes].copy()
-            off[np.arange(n), codes] -= 1
-            by = np.einsum("ic,ibc->ib", off, logits) / n
-            slope = weights * (by - (weights * by).sum(axis=1, keepdims=True))
-            ridge = 0.03 * flat
-            value = -np.log(np.maximum(right, 1e-300)).mean() + 0.5 * ridge @ flat
-            return value, (seen.T @ slope).ravel() + ridge
-
-        start = np.zeros(seen.shape[1] * n_peers)
-        self.W = minimize(loss, start, jac=True, method="L-BFGS-B").x
-        self.W = self.W.reshape(seen.shape[1], n_peers)
-
-    @staticmethod
-    def _seen(logits):
-        return np.hstack([logits.reshape(len(logits), -1), np.ones((len(logits), 1))])
-
-    def group(self, proba):
-        logits = by_row(proba)
-        weights = softmax(self._seen(logits) @ self.W)
-        return softmax(np.einsum("ib,ibc->ic", weights, logits))
-
-
-def authors_objective(view, task, seed, width=4, temperature=3.0):
-    """Attention by the published loss alone: the peers' divergence from their targets.
-
-    The peers are fixed here, so it can only fall by making the targets what the peers
-    say anyway.
-    """
-    logits = by_row(view.proba)
-    n, n_peers, n_classes = logits.shape
-    own = logits / temperature
-    own = own - np.log(np.exp(own).sum(axis=2, keepdims=True))
-    described = describe(logits)
-
-    def loss(parameters):
-        attention = unpack(parameters, n_peers, n_classes, width)
-        weights = weights_of(attention, described)
-        mixed = weights @ logits / temperature
-        targets = softmax(mixed)
-        apart = mixed - np.log(np.exp(mixed).sum(axis=2, keepdims=True)) - own
-        mean = (targets * apart).sum(axis=2, keepdims=True)
-        off = temperature * targets * (apart - mean) / n
-        by_weights = off @ logits.swapaxes(1, 2)
-        value = temperature**2 * mean.sum() / n
-        return value, slopes(attention, described, weights, by_weights)
-
-    size = n_peers + 2 * width * (n_classes + n_peers)
-    start = np.random.default_rng(seed).normal(0, 0.1, size)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
-    return unpack(found.x, n_peers, n_classes, width)
-
-
-class PublishedLeaderTarget:
-    """The plain mean of the peers' log-probabilities, as the published leader has."""
-
-    def __init__(self, view, task, seed):
-        self.group = Attention(np.zeros(len(view.proba))).group
-
-
-def average_of_probabilities(view, task, seed):
-    class Mean:
-        def group(self, proba):
-            return proba.mean(axis=0)
-
-    return Mean()
 
 
 @contextmanager
@@ -433,95 +340,6 @@ def virtual_question(split, seed):
         alone = clone(split.member(leader).estimator).fit(split.X, split.y)
         result[name, "alone"] = split.score(alone)
     return result
-
-
-def _encoded(split):
-    codec = TableCodec(split.X)
-    Z = codec.encode(split.X)
-    return codec, Z, np.random.default_rng([split.seed, 3])
-
-
-def _neighbours(codec, Z, k):
-    numbers = np.arange(len(Z))
-    return RowMetric(codec, Z).nearest(
-        Z, Z, lambda block: numbers[block, None] != numbers, k=k
-    )[0]
-
-
-def between_neighbours(split, n):
-    """On the way to one of the five nearest rows."""
-    codec, Z, draw = _encoded(split)
-    start = np.arange(n) % len(Z)
-    end = _neighbours(codec, Z, 5)[start, draw.integers(5, size=n)]
-    share = draw.random((n, 1))
-    way = Z[start] + share * (Z[end] - Z[start])
-    either = np.where(draw.random(way.shape) < share, Z[end], Z[start])
-    return codec.decode(np.where(codec.coded | np.isnan(way), either, way))
-
-
-def jittered(split, n):
-    """Numbers moved by a fifth of their spread, one category in ten drawn anew."""
-    codec, Z, draw = _encoded(split)
-    start = np.arange(n) % len(Z)
-    moved = Z[start] + 0.2 * np.nanstd(Z, axis=0) * draw.normal(size=(n, Z.shape[1]))
-    moved = np.clip(moved, np.nanmin(Z, axis=0), np.nanmax(Z, axis=0))
-    other = np.where(
-        draw.random(moved.shape) < 0.1, Z[draw.permutation(n) % len(Z)], Z[start]
-    )
-    return codec.decode(np.where(codec.coded, other, moved))
-
-
-def munge(split, n):
-    """MUNGE (Bucila, Caruana and Niculescu-Mizil, KDD 2006): half the cells from near
-    the nearest row."""
-    codec, Z, draw = _encoded(split)
-    start = np.arange(n) % len(Z)
-    near = Z[_neighbours(codec, Z, 1)[start, 0]]
-    drawn = near + np.abs(Z[start] - near) * draw.normal(size=near.shape)
-    drawn = np.where(codec.coded | np.isnan(drawn), near, drawn)
-    low, high = np.nanmin(Z, axis=0), np.nanmax(Z, axis=0)
-    drawn = np.clip(drawn, low, high)
-    return codec.decode(np.where(draw.random(near.shape) < 0.5, drawn, Z[start]))
-
-
-def cells_of_neighbours(split, n):
-    """Half the cells, each from one of the ten nearest rows."""
-    codec, Z, draw = _encoded(split)
-    start = np.arange(n) % len(Z)
-    near = _neighbours(codec, Z, 10)[
-        start[:, None], draw.integers(10, size=(n, Z.shape[1]))
-    ]
-    cells = Z[near, np.arange(Z.shape[1])]
-    return codec.decode(np.where(draw.random(cells.shape) < 0.5, cells, Z[start]))
-
-
-def counterfactuals(split, n):
-    """What the cooperative engine answers for each row, asked of linear and forest."""
-    found = []
-    for model in split.models[:2]:
-        answer = BatchedDice().generate(
-            FittedMember("", model, split.task.classes),
-            split.X,
-            split.y,
-            background=split.X,
-            alpha=0.8,
-            random_state=split.seed,
-        )
-        found.append(take(answer.X_cf, np.flatnonzero(answer.valid)))
-    return stack(*found)
-
-
-VIRTUAL = {
-    "none": lambda split, n: None,
-    "between any two rows": lambda split, n: virtual_rows(split.X, n, seed=split.seed)[
-        0
-    ],
-    "between neighbours": between_neighbours,
-    "jitter": jittered,
-    "MUNGE": munge,
-    "cells of neighbours": cells_of_neighbours,
-    "counterfactuals": counterfactuals,
-}
 
 
 def rounds_question(split, seed):

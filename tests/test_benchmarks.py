@@ -20,6 +20,7 @@ from benchmarks import (
     comparative,
     figures,
     formatting,
+    listening,
     paper,
     peers,
     privacy,
@@ -279,7 +280,7 @@ def test_published_loss_of_attention_falls_to_the_plain_average():
     """Peers that are fixed are closest to themselves: it learns to hear nobody else."""
     proba = np.random.default_rng(0).dirichlet(np.ones(3), (3, 50))
     view = argparse.Namespace(proba=proba, rows=np.arange(50))
-    attention = peers.authors_objective(view, None, 0)
+    attention = listening.authors_objective(view, None, 0)
     own = np.diagonal(attention.weights(proba), axis1=1, axis2=2)
     assert own.mean() > 0.5
 
