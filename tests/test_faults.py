@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop import ComparativeDistiller, CooperativeDistiller, DiversePeersDistiller
+from skcoop._parallel import _run
 from skcoop.counterfactuals import BatchedDice
 
 RNG = np.random.default_rng(0)
@@ -275,6 +276,23 @@ def test_warnings_that_cannot_travel_arrive_as_text(n_jobs):
     kind, text = (Picky, "a picky fit"), (UserWarning, "Picky: a picky fit")
     seen = {(w.category, str(w.message)) for w in caught}
     assert seen == {kind if n_jobs is None else text}
+
+
+def test_a_call_in_another_process_brings_each_warning_once():
+    def call(times):
+        for _ in range(times):
+            warnings.warn("a noisy call", RuntimeWarning, stacklevel=1)
+            warnings.warn(Picky(text="a picky call"), stacklevel=1)
+        return times
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result, caught = _run(os.getpid() + 1, call, (3,), {})
+    assert result == 3
+    assert [(type(one.message), str(one.message)) for one in caught] == [
+        (RuntimeWarning, "a noisy call"),
+        (UserWarning, "Picky: a picky call"),
+    ]
 
 
 def test_fits_in_threads_leave_warnings_as_they_are():
