@@ -32,6 +32,7 @@ from skcoop._compat import (
     _fit_context,
     _num_samples,
 )
+from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import FloatMatrix, TableSchema, take
@@ -40,6 +41,7 @@ from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
 from skcoop._study import SOURCES, Study, agreement, better_source, cross_entropy
+from skcoop._warnings import each_once
 
 # Rows are asked about in so many steps after the first half, if by uncertainty.
 _STEPS = 2
@@ -287,13 +289,14 @@ class ComparativeDistiller(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         study = self._read(X, y, teacher_proba, X_unlabeled, sample_weight, seed)
         try:
-            # 1. Ask the teacher about some rows, as many as the budget allows.
-            self._ask_teacher(study, seed)
-            # 2. Choose what the student learns from, the answers alone or estimates
-            # for the other rows beside them, by copies that did not see the answer.
-            scores, source = self._judge(study, seed)
-            # 3. Fit the student to it.
-            student = self._fit_student(study, source, seed)
+            with each_once():
+                # 1. Ask the teacher about some rows, as many as the budget allows.
+                self._ask_teacher(study, seed)
+                # 2. Choose what the student learns from, the answers alone or estimates
+                # for the others beside them, by copies that did not see the answer.
+                scores, source = self._judge(study, seed)
+                # 3. Fit the student to it.
+                student = self._fit_student(study, source, seed)
         finally:
             # What was paid for is kept, whatever happens.
             self.teacher_answers_ = study.answers_of_X()
@@ -467,15 +470,17 @@ class ComparativeDistiller(
     ) -> Any:
         rows, targets, weights = study.training_set(source, hidden)
         X = take(study.pool.X, rows)
-        return fit_soft(
-            self.student, X, targets, study.classes, weights=weights, seed=seed
-        )
+        with named(f"Raised while fitting the student on {len(rows)} rows."):
+            return fit_soft(
+                self.student, X, targets, study.classes, weights=weights, seed=seed
+            )
 
     def _answer_of(
         self, study: Study, student: Any, rows: NDArray[np.intp]
     ) -> FloatMatrix:
         student = FittedMember("student", student, study.classes)
-        return student.predict_proba(take(study.pool.X, rows))
+        with named(f"Raised while the student answered for {len(rows)} rows."):
+            return student.predict_proba(take(study.pool.X, rows))
 
     def _report(self, study: Study, scores: pd.DataFrame, source: str) -> None:
         if self.verbose:

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from skcoop._compat import _num_samples
 from skcoop._frames import is_frame, stack, take
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
-from skcoop._parallel import in_parallel
+from skcoop._parallel import delayed, in_parallel
 from skcoop._progress import Progress
 from skcoop._task import Task
 

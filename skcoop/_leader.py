@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from skcoop._attention import Attention
 from skcoop._cooperation import describe, named
 from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
-from skcoop._parallel import in_parallel
+from skcoop._parallel import delayed, in_parallel
 from skcoop._peer_group import View
 from skcoop._soft_targets import fit_soft
 from skcoop._task import ROUNDING, Task

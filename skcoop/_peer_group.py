@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from skcoop._cooperation import named, rows_of
 from skcoop._frames import take
 from skcoop._members import FittedMember, Member, fit_model
-from skcoop._parallel import in_parallel
+from skcoop._parallel import delayed, in_parallel
 from skcoop._soft_targets import fit_soft
 from skcoop._task import Task
 

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
-from skcoop._parallel import in_parallel
+from skcoop._parallel import delayed, in_parallel
 from skcoop._task import Task, mixed
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
@@ -175,6 +174,26 @@ def _question_seed(*numbers: int) -> int:
 
 
 def _ask(
+    task: Task, teacher: FittedMember, rows: NDArray[np.intp], *question: Any
+) -> Answers:
+    """Put all rows to one copy at once.
+
+    An engine that fails, or a teacher that cannot answer about the virtual instances,
+    costs these answers and not the fit.
+    """
+    try:
+        return _answer(task, teacher, rows, *question)
+    except Exception as error:  # engines and members are the user's
+        nothing = np.zeros(len(rows), dtype=bool)
+        unknown = np.full(len(rows), np.nan)
+        failure = f"{type(error).__name__}: {error}"
+        nowhere = np.full(len(rows), -1, dtype=np.intp)
+        return Answers(
+            rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
+        )
+
+
+def _answer(
     task: Task,
     teacher: FittedMember,
     rows: NDArray[np.intp],
@@ -183,33 +202,23 @@ def _ask(
     alpha: float,
     seed: int,
 ) -> Answers:
-    """Put all rows to one copy at once. An engine that fails costs its answers only."""
     X, labels = take(task.X, rows), task.y[rows]
-    try:
-        result = engine.generate(
-            teacher,
-            X,
-            labels,
-            background=take(task.X, background),
-            alpha=alpha,
-            random_state=seed,
+    result = engine.generate(
+        teacher,
+        X,
+        labels,
+        background=take(task.X, background),
+        alpha=alpha,
+        random_state=seed,
+    )
+    Z = task.codec.encode(result.X_cf)
+    found = np.asarray(result.valid, dtype=bool)
+    if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
+        raise ValueError(
+            f"the engine returned {Z.shape} cells and {found.shape} flags for "
+            f"{len(rows)} rows of {task.Z.shape[1]} columns"
         )
-        Z = task.codec.encode(result.X_cf)
-        found = np.asarray(result.valid, dtype=bool)
-        if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
-            raise ValueError(
-                f"the engine returned {Z.shape} cells and {found.shape} flags for "
-                f"{len(rows)} rows of {task.Z.shape[1]} columns"
-            )
-        led_to = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
-    except Exception as error:  # engines are plug-ins: none may end a fit
-        nothing = np.zeros(len(rows), dtype=bool)
-        unknown = np.full(len(rows), np.nan)
-        failure = f"{type(error).__name__}: {error}"
-        nowhere = np.full(len(rows), -1, dtype=np.intp)
-        return Answers(
-            rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
-        )
+    led_to = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
     # What the table cannot hold is no answer; the rest is judged as handed out.
     sound = task.codec.can_hold(Z)
     Z = np.where(sound[:, None], Z, task.Z[rows])

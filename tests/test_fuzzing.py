@@ -5,13 +5,14 @@ faulthandler_timeout=0``. Each run then draws others.
 """
 
 import os
-import warnings
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, Phase, event, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
-from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn import config_context
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skcoop import CooperativeDistiller
 from skcoop._frames import TableCodec
 
-CASES = int(os.environ.get("SKCOOP_FUZZ", "60"))
+CASES = int(os.environ.get("SKCOOP_FUZZ", "100"))
 COLUMNS = ["number", "whole", "flag", "text", "category", "constant", "missing"]
 MODELS = {
     "linear": LogisticRegression(max_iter=50),
@@ -66,26 +67,24 @@ def column(kind, n, draw):
 
 def member(model, columns):
     """Put whatever reads the columns before a model."""
-    texts = make_pipeline(
-        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
-    )
+
+    def of(*kinds):
+        return [name for name in columns if name.startswith(kinds)]
+
     read = make_column_transformer(
-        (texts, make_column_selector(dtype_exclude=["number", "bool"])),
-        (
-            SimpleImputer(keep_empty_features=True),
-            make_column_selector("num|whole|mis"),
-        ),
-        ("passthrough", make_column_selector("flag|constant")),
+        (OneHotEncoder(handle_unknown="ignore"), of("text", "category")),
+        (SimpleImputer(keep_empty_features=True), of("number", "whole", "missing")),
+        ("passthrough", of("flag", "constant")),
         sparse_threshold=0,
     )
-    mine = make_column_transformer((read, columns))
-    return make_pipeline(mine, model)
+    return make_pipeline(read, model)
 
 
 @st.composite
 def cases(draw):
     """Draw a table, labels, silos, members and parameters."""
-    n = draw(st.integers(1, 60))
+    # Mostly enough of everything to teach something, sometimes hardly anything.
+    n = draw(st.sampled_from([60, 50, 40, 60, 50, 40, 30, 20, 10, 3, 1]))
     seed = draw(st.integers(0, 10_000))
     kinds = draw(st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=6))
     numbers = np.random.default_rng(seed)
@@ -97,15 +96,17 @@ def cases(draw):
         X = X.rename(columns={"again": X.columns[0] + "again"})
     if draw(st.booleans()):  # the same rows twice
         X = X.iloc[numbers.integers(0, n, n)].reset_index(drop=True)
-    n_classes = draw(st.integers(1, 5))
+    n_classes = draw(st.sampled_from([2, 3, 2, 3, 2, 3, 2, 3, 5, 1]))
     y = numbers.integers(0, n_classes, n)
     if draw(st.booleans()):  # something to learn, and a rare class
         first = pd.factorize(X.iloc[:, 0])[0]
         y = np.minimum((first + (numbers.random(n) < 0.2)) % 5, n_classes - 1)
     labels = np.array(draw(st.sampled_from([list("vwxyz"), [3, 1, 4, 15, 9]])))[y]
     names = draw(
-        st.lists(st.sampled_from(sorted(MODELS)), min_size=1, max_size=4, unique=True)
+        st.lists(st.sampled_from(sorted(MODELS)), min_size=2, max_size=3, unique=True)
     )
+    if draw(st.integers(0, 9)) == 9:
+        names = names[:1]
     members = [
         (
             name,
@@ -124,14 +125,29 @@ def cases(draw):
         weights = numbers.choice([0.0, 0.5, 1.0, 2.0], n)
     params = {
         "alpha": draw(st.sampled_from([0.1, 0.5, 0.8, 1.0])),
-        "n_rounds": draw(st.integers(0, 2)),
-        "cv": draw(st.sampled_from([2, 3, 5])),
+        "n_rounds": draw(st.sampled_from([1, 2, 0])),
+        "cv": draw(st.sampled_from([2, 3, 2, 3, 5])),
         "accept": draw(st.sampled_from(["all", "own", None])),
         "combine": draw(st.sampled_from(["stack", "soft", "hard"])),
         "max_lessons": draw(st.sampled_from([None, 1, 7])),
         "random_state": seed,
     }
     return X, labels, silos, weights, members, params
+
+
+# Naive Bayes has no variance in its silo, which no fold shows: each has one class.
+ONE_VALUE_IN_A_SILO = (
+    pd.DataFrame({"constant": np.full(10, 7.0), "number": np.arange(10.0)}),
+    np.array(list("vvvwwwvwwv")),
+    np.array([("tree", "bayes")[k in (0, 4)] for k in range(10)]),
+    None,
+    [
+        ("bayes", member(MODELS["bayes"], ["constant"])),
+        ("tree", member(MODELS["tree"], ["number"])),
+    ],
+    {"n_rounds": 1, "cv": 2, "accept": "own", "alpha": 0.1, "combine": "stack",
+     "max_lessons": None, "random_state": 0},
+)  # fmt: skip
 
 
 @settings(
@@ -142,28 +158,30 @@ def cases(draw):
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(cases())
+@example(ONE_VALUE_IN_A_SILO)
+@pytest.mark.filterwarnings("ignore")
 def test_fits_or_says_why(case):
     X, y, silos, weights, members, params = case
     before = X.copy()
 
     def fit():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # Most of the time on small tables goes into checking parameters.
+        with config_context(skip_parameter_validation=True):
             return CooperativeDistiller(members, **params).fit(
                 X, y, silos=silos, sample_weight=weights
             )
 
     try:
         model = fit()
+        predicted = model.predict(X)
     except ValueError as error:
         known = [*REFUSALS, "Sample weights must contain at least one non-zero"]
         assert any(text in str(error) for text in known), error
-        event("refused")
+        event("refused: " + next(text for text in known if text in str(error)))
         return
     pd.testing.assert_frame_equal(X, before)
     event(f"lessons: {len(model.lessons_) > 0}")
     # It predicts.
-    predicted = model.predict(X)
     assert predicted.shape == (len(X),)
     assert set(predicted) <= set(model.classes_)
     if params["combine"] != "hard":
@@ -173,6 +191,8 @@ def test_fits_or_says_why(case):
     # Lessons are what they claim.
     check_lessons(model, X, y, params["alpha"])
     # The same seed gives the same again.
+    if params["random_state"] % 3:
+        return
     again = fit()
     pd.testing.assert_frame_equal(again.lessons_, model.lessons_)
     pd.testing.assert_frame_equal(again.history_, model.history_)
