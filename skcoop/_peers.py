@@ -24,7 +24,7 @@ from skcoop._compat import (
     _num_samples,
     _VisualBlock,
 )
-from skcoop._cooperation import rows_of
+from skcoop._cooperation import describe, rows_of
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers
 from skcoop._folds import fold_of_each_row
@@ -121,7 +121,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         One line for each peer, the group and the leader by round: out-of-fold
         `accuracy` and `log_loss` (NaN where nobody asked), and `kept`, whether this is
         what the distiller holds. The leader has a line of round 0, trained alone, and
-        one of the last round, taught; `failure` is what it raised.
+        one of the last round, taught. `failure` is what it raised, or in the line of
+        the group what ended a later round: the peers then stay as they were.
 
     targets_ : ndarray of shape (n_samples, n_classes)
         What the group says of the training rows, out of fold; zeros for rows without
@@ -296,13 +297,25 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
                 self._peers_targets(task, view, attention, number + 1)
                 for view, attention in zip(views, attentions, strict=True)
             ]
-            teach_peers(task, peers, views, own_targets, seed, n_jobs=self.n_jobs)
+            try:
+                teach_peers(task, peers, views, own_targets, seed, n_jobs=self.n_jobs)
+            except Exception as error:  # peers are the user's: what was good stays
+                failure = " ".join([describe(error), *getattr(error, "__notes__", [])])
+                history.append(
+                    _line(number + 1, "group", np.nan, np.nan, False, failure)
+                )
+                warn(
+                    f"Round {number + 1} failed; the peers stay as they were in round "
+                    f"{number}, and the leader learns from them: {failure}"
+                )
+                break
+            history = [{**line, "kept": False} for line in history]
 
         # 4. The leader learns from labels and from the group, and must prove itself.
         verdict = decide(
             task, leader, views, attentions, self.accept, seed, n_jobs=self.n_jobs
         )
-        history += self._lines_of_the_leader(task, verdict)
+        history += self._lines_of_the_leader(task, verdict, len(distances))
         self._report_leader(verdict)
 
         targets = np.zeros((_num_samples(y), len(task.classes)))
@@ -417,14 +430,13 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         """Say how good the peers and the group are in one round."""
         names = [*(peer.name for peer in peers), "group"]
         answers = [*view.proba, attention.group(view.proba)]
-        kept = number == self.n_rounds
         return [
-            _line(number, name, *score(task, proba), kept)
+            _line(number, name, *score(task, proba), True)
             for name, proba in zip(names, answers, strict=True)
         ]
 
     def _lines_of_the_leader(
-        self, task: Task, verdict: Verdict
+        self, task: Task, verdict: Verdict, n_rounds: int
     ) -> list[dict[str, Any]]:
         if verdict.failure:
             warn(
@@ -433,9 +445,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             )
         return [
             _line(0, "leader", *verdict.before, not verdict.taught),
-            _line(
-                self.n_rounds, "leader", *verdict.after, verdict.taught, verdict.failure
-            ),
+            _line(n_rounds, "leader", *verdict.after, verdict.taught, verdict.failure),
         ]
 
     def _report_round(

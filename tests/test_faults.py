@@ -162,6 +162,30 @@ def test_member_that_fails_at_some_call(odd, fault, lasting):
         assert_nothing_fitted(model)
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=" ".join)
+def test_peer_that_fails_in_a_later_round_stays_as_it_was(odd, fault):
+    def new(n_rounds):
+        return diverse(Odd(), n_rounds=n_rounds, accept=None)
+
+    odd.plan(fault, 10**9, 1)
+    one_round = new(1).fit(X, Y)
+    at = odd.n_calls + 1
+    odd.plan(fault, at, 10**6)
+    with pytest.warns(UserWarning, match=r"Round 2 failed.*peer 'odd'"):
+        model = new(3).fit(X, Y)
+    odd.plan(None, 0, 0)
+    assert_array_equal(model.predict_proba(X), one_round.predict_proba(X))
+    assert_array_equal(
+        model.peers_["odd"].predict_proba(X), one_round.peers_["odd"].predict_proba(X)
+    )
+    assert len(model.diversity_) == 1
+    history = model.history_
+    assert history.loc[history["kept"], "round"].max() == 1
+    failed = history[history["failure"] != ""]
+    assert failed["round"].tolist() == [2]
+    assert not failed["kept"].any()
+
+
 @pytest.mark.parametrize("fault", FAULTS[1:], ids=" ".join)
 def test_teacher_that_fails_when_it_is_asked_again(odd, fault):
     """Whoever cannot stand by an answer has given none, and the user hears of it."""
