@@ -603,3 +603,31 @@ def test_refit_forgets():
         model.fit(ROWS, LABELS[:3])
     assert not hasattr(model, "student_")
     assert not hasattr(model, "teacher_answers_")
+
+
+# Its student's methods
+
+
+def test_decision_function_is_the_students():
+    model = distiller(student=LinearSVC(), teacher_budget=40).fit(ROWS)
+    assert not hasattr(model, "predict_proba")
+    np.testing.assert_array_equal(
+        model.decision_function(ROWS), model.student_.decision_function(ROWS)
+    )
+    assert not hasattr(distiller(), "decision_function")  # a tree has none
+
+
+def test_a_class_that_the_student_was_not_taught_has_probability_zero_and_no_score():
+    """Classes come from the teacher; it gives one of them to nobody here."""
+    sure = np.eye(3)[np.arange(100) % 2]
+    student = LogisticRegression()
+    model = distiller(None, student, n_virtual=0, classes=[0, 1, 2])
+    model.fit(ROWS, teacher_proba=sure)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert model.student_.classes_.tolist() == [0, 1]
+    proba = model.predict_proba(ROWS)
+    assert (proba[:, 2] == 0).all()
+    np.testing.assert_array_equal(proba[:, :2], model.student_.predict_proba(ROWS))
+    with pytest.raises(AttributeError) as error:
+        model.decision_function(ROWS)
+    assert "only the classes [0, 1] of [0, 1, 2]" in str(error.value.__cause__)
