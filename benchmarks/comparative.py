@@ -281,7 +281,9 @@ def run(options):
 
 
 def gain(values):
-    return f"{np.mean(values):+.1f} ± {standard_error(values):.1f}"
+    """Return the mean, and its error where there are several splits."""
+    error = f" ± {standard_error(values):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):+.1f}{error}"
 
 
 def page(by, names):
