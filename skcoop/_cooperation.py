@@ -191,13 +191,7 @@ def _fit(
         f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
         f"{len(sources) - len(rows)} lessons."
     ):
-        model = fit_model(member, X, task.y[sources], metadata, progress)
-    if fold is None:
-        # Nobody judges this copy: one answer shows a model that has none to give.
-        with named(f"Raised when member {member.name!r}, just fitted, was asked."):
-            own = FittedMember(member.name, model, task.classes)
-            own.predict_proba(take(task.X, rows[:1]))
-    return model
+        return fit_model(member, X, task.y[sources], metadata, progress)
 
 
 @contextmanager

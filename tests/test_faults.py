@@ -281,10 +281,11 @@ def test_filters_of_the_user_hold_inside_of_a_fit():
 
 
 class Picky(UserWarning):
-    """Cannot be made from its text, and so not in another process."""
+    """Holds what cannot be sent, and so cannot be read in another process."""
 
     def __init__(self, *, text):
         super().__init__(text)
+        self.lock = Lock()
 
 
 class WarnsPickily(GaussianNB):

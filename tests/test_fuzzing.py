@@ -173,6 +173,7 @@ def test_fits_or_says_why(case):
 
     try:
         model = fit()
+        predicted = model.predict(X)
     except ValueError as error:
         known = [*REFUSALS, "Sample weights must contain at least one non-zero"]
         assert any(text in str(error) for text in known), error
@@ -181,7 +182,6 @@ def test_fits_or_says_why(case):
     pd.testing.assert_frame_equal(X, before)
     event(f"lessons: {len(model.lessons_) > 0}")
     # It predicts.
-    predicted = model.predict(X)
     assert predicted.shape == (len(X),)
     assert set(predicted) <= set(model.classes_)
     if params["combine"] != "hard":
