@@ -41,7 +41,8 @@ from benchmarks import figures, single_tables
 from benchmarks.formatting import standard_error, table
 from benchmarks.relational import fit_relational
 from skcoop import ComparativeDistiller
-from skcoop._comparisons import Estimates, centred_logits, softmax
+from skcoop._comparisons import Estimates
+from skcoop._logits import centred_logits, softmax
 from skcoop._members import FittedMember
 from skcoop._soft_targets import fit_soft
 

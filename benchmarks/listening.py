@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from skcoop._attention import by_row, describe, slopes, softmax, unpack, weights_of
+from skcoop._attention import by_row, describe, slopes, unpack, weights_of
+from skcoop._logits import softmax
 
 
 class Gate:

@@ -11,28 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from skcoop._logits import centred_logits, softmax
+
 FloatArray = NDArray[np.float64]
 
-# Added to a probability before its logarithm is taken: nothing is impossible.
-_FLOOR = 1e-3
 # Coordinates of a query and of a key.
 _WIDTH = 4
 # Ridge of the projections and of the peers' own scores, for a mean loss.
 _RIDGE = 0.03
 _RIDGE_OF_SCORES = 1e-3
 _MOST_STEPS = 100
-
-
-def centred_logits(proba: FloatArray) -> FloatArray:
-    """Return the logarithms of probabilities, less their mean over the classes."""
-    logits = np.log((proba + _FLOOR) / (1 + proba.shape[-1] * _FLOOR))
-    return np.asarray(logits - logits.mean(axis=-1, keepdims=True))
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """Return the probabilities of logits, over the last axis."""
-    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
 
 @dataclass

@@ -20,29 +20,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skcoop._frames import FloatMatrix
+from skcoop._logits import centred_logits
 from skcoop._members import FittedMember
 from skcoop._soft_targets import fit_soft
 
-# Added to a probability before its logarithm is taken: nothing is impossible.
-_FLOOR = 1e-3
 # Rows with an answer that each other row is compared with.
 _MOST_ANCHORS = 20
 # Spreads below are those of a linear comparison model, whose anchors agree.
 _ROUNDING = 1e-9
 # Comparisons that are predicted at once.
 _BLOCK = 50_000
-
-
-def centred_logits(proba: FloatMatrix) -> FloatMatrix:
-    """Return the logarithms of probabilities, less each row's mean."""
-    logits = np.log((proba + _FLOOR) / (1 + proba.shape[1] * _FLOOR))
-    return np.asarray(logits - logits.mean(axis=1, keepdims=True))
-
-
-def softmax(logits: FloatMatrix) -> FloatMatrix:
-    """Return the probabilities of logits."""
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def sample_groups(

@@ -36,8 +36,6 @@ class Pool:
         Weight of each row, summed over equal ones.
     own : ndarray of bool, shape (n_rows,)
         Rows of X; the teacher may be asked about no others.
-    virtual : ndarray of bool, shape (n_rows,)
-        Rows that were made up.
     positions : ndarray of int, shape (n_samples,)
         The row here of each row of X; -1 for a row without weight.
     """
@@ -48,7 +46,6 @@ class Pool:
     metric: RowMetric
     weights: NDArray[np.float64]
     own: NDArray[np.bool_]
-    virtual: NDArray[np.bool_]
     positions: NDArray[np.intp]
 
     def __len__(self) -> int:
@@ -117,7 +114,6 @@ def make_pool(X: Any, X_unlabeled: Any, weights: NDArray[np.float64]) -> Pool:
         metric=RowMetric(codec, Z),
         weights=np.bincount(position, weights_of_all).astype(np.float64),
         own=first < len(taking_part),
-        virtual=np.zeros(len(first), dtype=bool),
         positions=positions,
     )
 
@@ -127,12 +123,10 @@ def with_virtual_rows(pool: Pool, n_virtual: int, seed: int) -> Pool:
     if n_virtual <= 0 or len(pool) < 2:
         return pool
     rows, weights = virtual_rows(pool.X, n_virtual, weights=pool.weights, seed=seed)
-    made_up = np.ones(n_virtual, dtype=bool)
     return replace(
         pool,
         X=stack(pool.X, rows),
         Z=np.vstack([pool.Z, pool.codec.encode(rows)]),
         weights=np.append(pool.weights, weights),
-        own=np.append(pool.own, ~made_up),
-        virtual=np.append(pool.virtual, made_up),
+        own=np.append(pool.own, np.zeros(n_virtual, dtype=bool)),
     )

@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._asking import Inquiry
-from skcoop._comparisons import Estimates, centred_logits, softmax
+from skcoop._comparisons import Estimates
 from skcoop._frames import FloatMatrix, TableSchema
+from skcoop._logits import centred_logits, softmax
 from skcoop._pool import Pool
 
 # What stands in for the answers that rows have not: nothing, or an estimate.

@@ -7,14 +7,13 @@ from scipy.optimize import approx_fprime
 from skcoop._attention import (
     Attention,
     by_row,
-    centred_logits,
     describe,
     learn_attention,
     loss_and_gradient,
-    softmax,
     unpack,
     weights_of,
 )
+from skcoop._logits import centred_logits, softmax
 
 draw = np.random.default_rng(0)
 N, C, M = 60, 3, 4

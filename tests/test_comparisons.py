@@ -11,13 +11,12 @@ from sklearn.neighbors import KNeighborsRegressor
 from skcoop import _comparisons
 from skcoop._comparisons import (
     Estimates,
-    centred_logits,
     place_by_comparisons,
     place_directly,
     sample_groups,
     side_by_side,
-    softmax,
 )
+from skcoop._logits import centred_logits, softmax
 
 draw = np.random.default_rng(0)
 PLACES = draw.normal(size=(30, 3))
