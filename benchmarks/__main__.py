@@ -66,6 +66,12 @@ def main():
         "--jobs", type=int, default=1, help="processes, where no times are measured"
     )
     parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder that keeps the results of splits and gives them back, so that a "
+        "run can be stopped and gone on with; empty it when the code has changed",
+    )
+    parser.add_argument(
         "--save",
         action="store_true",
         help="write pages and pictures to docs/benchmarks",

@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -40,6 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import figures, single_tables
 from benchmarks.formatting import standard_error, table
 from benchmarks.relational import fit_relational
+from benchmarks.splits import side_by_side
 from skcoop import ComparativeDistiller
 from skcoop._comparisons import Estimates
 from skcoop._logits import centred_logits, softmax
@@ -269,7 +269,7 @@ def one_split(name, options, seed):
 def run(options):
     names = TABLES[:4] if options.quick else TABLES
     jobs = [(name, options, seed) for seed in range(options.seeds) for name in names]
-    splits = Parallel(n_jobs=options.jobs)(delayed(one_split)(*job) for job in jobs)
+    splits = side_by_side(one_split, jobs, options)
     keys = {key for split in splits for key in split}
     by = {}
     for key in keys:  # mean over the tables, one value for each seed

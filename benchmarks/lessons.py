@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +28,7 @@ from benchmarks.engines import (
     unchecked,
 )
 from benchmarks.formatting import mean_and_error, table
+from benchmarks.splits import side_by_side
 from skcoop import CooperativeDistiller
 from skcoop.counterfactuals import BatchedDice
 from skcoop.datasets import fetch_heart_disease
@@ -111,10 +111,10 @@ GATED = [
 ]
 
 
-def one_split(load, data_home, seed):
+def one_split(load, options, seed):
     """Return the members' mean gain and the number of lessons, by variant."""
     warnings.simplefilter("ignore")
-    X, y, silos = load(data_home, seed)
+    X, y, silos = load(options.data_home, seed)
     strata = y.astype(str)
     if silos is not None:
         strata = np.char.add(strata, silos.astype(str))
@@ -147,12 +147,8 @@ def one_split(load, data_home, seed):
 
 
 def run(options):
-    jobs = [
-        delayed(one_split)(load, options.data_home, seed)
-        for load in TABLES
-        for seed in range(options.seeds)
-    ]
-    splits = Parallel(n_jobs=options.jobs)(jobs)
+    jobs = [(load, options, seed) for load in TABLES for seed in range(options.seeds)]
+    splits = side_by_side(one_split, jobs, options)
     parts = [
         splits[k : k + options.seeds] for k in range(0, len(splits), options.seeds)
     ]

@@ -10,10 +10,10 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from benchmarks import baselines, figures, settings
 from benchmarks.formatting import mean_and_error, table
+from benchmarks.splits import side_by_side
 from benchmarks.variants import VARIANTS, all_teachers
 
 # Experiments by name: how a split is drawn, and what the paper reports.
@@ -132,9 +132,8 @@ def gap_closed(before, after, pooled):
 
 def run_experiment(name, options):
     """Return the page of one experiment."""
-    splits = Parallel(n_jobs=options.jobs)(
-        delayed(one_split)(name, options, seed) for seed in range(options.seeds)
-    )
+    jobs = [(name, options, seed) for seed in range(options.seeds)]
+    splits = side_by_side(one_split, jobs, options)
     middle = np.median if name == "fashion" else np.mean
     called = "median" if name == "fashion" else "mean"
     shown = ["members alone", *methods(name)]
@@ -222,10 +221,8 @@ def overlap_split(options, share, seed):
 def run_overlap(options):
     """Return the page of the sixth experiment: does it matter what is shared?"""
     shares = SHARES[::2] if options.quick else SHARES
-    jobs = [(share, seed) for share in shares for seed in range(options.seeds)]
-    splits = Parallel(n_jobs=options.jobs)(
-        delayed(overlap_split)(options, *job) for job in jobs
-    )
+    jobs = [(options, share, seed) for share in shares for seed in range(options.seeds)]
+    splits = side_by_side(overlap_split, jobs, options)
     shape = (len(shares), options.seeds, 2, 3)
     before, after, score = np.moveaxis(np.array(splits).reshape(shape), -1, 0)
     texts = [
@@ -283,9 +280,8 @@ def duplicates_split(options, seed):
 
 def run_duplicates(options):
     """Return the page on several lessons about the same row."""
-    splits = Parallel(n_jobs=options.jobs)(
-        delayed(duplicates_split)(options, seed) for seed in range(options.seeds)
-    )
+    jobs = [(options, seed) for seed in range(options.seeds)]
+    splits = side_by_side(duplicates_split, jobs, options)
     once, n_once, many, n_many = np.array(splits).T
     lines = [
         ["one teacher answers for a row", mean_and_error(once), f"{n_once.mean():.0f}"],
@@ -320,7 +316,7 @@ def run_ablations(options):
         for variant in VARIANTS
         for seed in range(options.seeds)
     ]
-    splits = Parallel(n_jobs=options.jobs)(delayed(ablation_split)(*j) for j in jobs)
+    splits = side_by_side(ablation_split, jobs, options)
     results = np.array(splits).reshape(len(ABLATED), len(VARIANTS), -1, 3)
     gains, scores, kept = np.moveaxis(results, -1, 0)
     lines = []

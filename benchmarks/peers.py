@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -27,6 +26,7 @@ from benchmarks.formatting import standard_error, table
 from benchmarks.listening import Gate, authors_objective, average_of_probabilities
 from benchmarks.made_up_rows import VIRTUAL
 from benchmarks.single_tables import REPORTED
+from benchmarks.splits import side_by_side
 from skcoop import DiversePeersDistiller, _leader, _peers
 from skcoop._attention import (
     Attention,
@@ -443,7 +443,7 @@ def run(options):
         for name in names
         for seed in seeds
     ]
-    splits = iter(Parallel(n_jobs=options.jobs)(delayed(one_split)(*j) for j in jobs))
+    splits = iter(side_by_side(one_split, jobs, options))
     by = {}
     for key, seeds in plan.items():
         own = [[next(splits) for _ in seeds] for _ in names]

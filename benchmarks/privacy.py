@@ -15,11 +15,11 @@ certainty.
 import warnings
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import baselines, settings
 from benchmarks.formatting import mean_and_error, table
+from benchmarks.splits import side_by_side
 from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import TableCodec, stack, take
@@ -100,7 +100,7 @@ def one_split(name, options, seed):
 def run(options):
     """Return the page."""
     jobs = [(name, options, seed) for name in SETTINGS for seed in range(options.seeds)]
-    splits = Parallel(n_jobs=options.jobs)(delayed(one_split)(*job) for job in jobs)
+    splits = side_by_side(one_split, jobs, options)
     by = {
         key: np.array([split[key] for split in splits]).reshape(len(SETTINGS), -1)
         for key in splits[0]

@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import figures
 from benchmarks.formatting import table
+from benchmarks.splits import kept
 from skcoop import CooperativeDistiller
 
 SEEDS = 1
@@ -105,9 +106,10 @@ def one_process(kind, n_rows, seed):
 
 def run(options):
     """Return the page."""
+    measured = kept(one_process, options)
     sizes = SIZES[:2] if options.quick else SIZES
     by = {
-        (kind, n): [one_process(kind, n, seed) for seed in range(options.seeds)]
+        (kind, n): [measured(kind, n, seed) for seed in range(options.seeds)]
         for n in sizes
         for kind in KINDS
     }
@@ -163,7 +165,7 @@ def run(options):
 def silos(options):
     """Return a line about many silos."""
     n_rows = ROWS_OF_SILOS // (10 if options.quick else 1)
-    one = one_process("silos", n_rows, 0)
+    one = kept(one_process, options)("silos", n_rows, 0)
     return (
         f"{SILOS} silos with {n_rows:,} rows together: {one['fit']:.0f} s, "
         f"{one['memory']:.0f} MB; {one['asked']:,} questions by {one['pairs']:,} pairs "

@@ -10,7 +10,6 @@ import warnings
 from time import perf_counter
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.stats import rankdata
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +19,7 @@ from benchmarks import single_tables
 from benchmarks.formatting import mean_and_error, standard_error, table
 from benchmarks.settings import judge
 from benchmarks.single_tables import REPORTED, TUNED_ON
+from benchmarks.splits import side_by_side
 from skcoop import CooperativeDistiller
 
 COLUMNS = {False: "The same columns", True: "Own columns"}
@@ -77,7 +77,7 @@ def run(options):
         for name in names
         for seed in range(options.seeds)
     ]
-    splits = Parallel(n_jobs=options.jobs)(delayed(one_split)(*job) for job in jobs)
+    splits = side_by_side(one_split, jobs, options)
     shape = (len(COLUMNS), len(names), options.seeds)
     by = {
         key: np.array([split[key] for split in splits]).reshape(shape)

@@ -27,6 +27,7 @@ from benchmarks import (
     scale,
     settings,
     single_tables,
+    splits,
     tables,
 )
 from benchmarks.variants import VARIANTS
@@ -62,7 +63,24 @@ def setting(models=None):
 
 def options(**changes):
     defaults = {"data_home": None, "quick": True, "jobs": 1, "seeds": 2, "save": False}
-    return argparse.Namespace(**{**defaults, **changes})
+    return argparse.Namespace(**{**defaults, "keep": None, **changes})
+
+
+def note_call(options, seed, folder):
+    (folder / f"{seed} {options.quick} {len(list(folder.iterdir()))}").touch()
+    return seed * 10
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_kept_splits_are_not_run_again(keep, tmp_path):
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    given = {"keep": tmp_path / "kept"} if keep else {}
+    for n_seeds, quick in ((2, False), (3, False), (2, True)):
+        chosen = options(seeds=n_seeds, quick=quick, **given)
+        jobs = [(chosen, seed, calls) for seed in range(n_seeds)]
+        assert splits.side_by_side(note_call, jobs, chosen) == [0, 10, 20][:n_seeds]
+    assert len(list(calls.iterdir())) == (5 if keep else 7)
 
 
 @pytest.mark.parametrize(
