@@ -69,6 +69,28 @@ def nightly(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(python=PYTHONS[-1])
+def fuzz(session: nox.Session) -> None:
+    """Fit 2,000 random tables, others each time."""
+    session.install(".[test]")
+    options = ["-n0", "-o", "faulthandler_timeout=0", "--hypothesis-show-statistics"]
+    session.run(
+        *("python", "-m", "pytest", "tests/test_fuzzing.py", *options),
+        *session.posargs,
+        env={"SKCOOP_FUZZ": "2000"},
+    )
+
+
+@nox.session(python=PYTHONS[-1])
+def mutants(session: nox.Session) -> None:
+    """Change the code in small ways and see whether a test notices each of them."""
+    session.install(".[test]", "mutmut>=3.8,<4")
+    # The tests must import the changed copy, not what is installed.
+    session.run("python", "-m", "pip", "uninstall", "--yes", "skcoop")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
 @nox.session
 def minimal(session: nox.Session) -> None:
     """Run the quick start and the tests that need no optional package."""

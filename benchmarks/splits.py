@@ -1,5 +1,7 @@
 """Splits side by side, kept on disk where the user says so."""
 
+from inspect import signature
+
 from joblib import Memory, Parallel, delayed
 
 
@@ -13,7 +15,8 @@ def kept(function, options):
     if options.keep is None:
         return function
     folder = options.keep / ("quick" if options.quick else "whole")
-    return Memory(folder, verbose=0).cache(function, ignore=["options"])
+    ignore = [name for name in signature(function).parameters if name == "options"]
+    return Memory(folder, verbose=0).cache(function, ignore=ignore)
 
 
 def side_by_side(function, jobs, options):

@@ -83,6 +83,11 @@ def test_kept_splits_are_not_run_again(keep, tmp_path):
     assert len(list(calls.iterdir())) == (5 if keep else 7)
 
 
+def test_kept_results_need_no_options(tmp_path):
+    measured = splits.kept(scale.status, options(keep=tmp_path))
+    assert measured("VmRSS") == measured("VmRSS")
+
+
 @pytest.mark.parametrize(
     "baseline",
     [

@@ -18,11 +18,11 @@ from skcoop._deficiencies import (
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableCodec
-from skcoop._gate import _gains, decide, judged_rows, score
-from skcoop._lessons import Lessons, no_lessons, without_duplicates
+from skcoop._gate import _gains, decide, judged_rows, present_scores, score
+from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
 from skcoop._task import content_keys, make_task
-from skcoop._teaching import choose_teachers
+from skcoop._teaching import Answers, choose_teachers
 
 
 def small_task(n=60, n_folds=3, owners=None, seed=0):
@@ -237,6 +237,23 @@ class TestRehearsal:
         rows = np.flatnonzero(self.rehearsed()[0, 1])
         np.testing.assert_array_equal(rows, np.arange(1800, 1900))
 
+    def test_rows_that_no_teacher_has_right_do_not_dilute_the_draw(self):
+        self.answers[1, 1300:] = 2  # which contradicts nobody's 0 or 1
+        rows = np.flatnonzero(self.rehearsed()[0, 1])
+        np.testing.assert_array_equal(rows, np.arange(1200, 1300))
+
+    def test_each_student_draws_for_itself(self):
+        self.members.insert(1, self.members[0])
+        self.answers = self.answers[[0, 0, 1]]
+        everyone = np.ones(3, dtype=bool)
+        pairs = pairs_with_news(everyone, everyone, everyone)
+        found = qualified_teachers(self.task, self.answers, pairs)
+        first, twin, _ = rehearsed_rows(
+            self.task, self.members, found, self.answers, pairs, 0
+        )
+        assert first[2].any()
+        assert (first[2] != twin[2]).any()
+
     def test_seeded_and_by_content(self):
         first, again, other = (self.rehearsed(seed=s) for s in (0, 0, 1))
         np.testing.assert_array_equal(first, again)
@@ -372,11 +389,130 @@ class TestLessons:
         twice = lessons + self.lessons(np.ones((2, 3)), [0, 1], number=2)
         assert len(without_duplicates(task, twice)) == 2
 
+    def test_copies_know_nothing_of_the_fold_that_they_judge(self):
+        folds = np.array([0, 1, 2])
+        lessons = self.lessons(np.zeros((6, 3)), [0, 0, 1, 1, 2, 2])
+        lessons.led_to = np.array([-1, 2, 0, 2, -1, 1])
+        for fold, left in enumerate([[3, 4, 5], [0, 1, 4], [0, 2]]):
+            outside = lessons.outside(folds, fold)
+            np.testing.assert_array_equal(outside.source, lessons.source[left])
+            np.testing.assert_array_equal(outside.led_to, lessons.led_to[left])
+
+    def test_none_to_begin_with(self):
+        empty = no_lessons(3)
+        both = empty + self.lessons(np.ones((2, 3)), [0, 1])
+        assert (len(empty), len(both)) == (0, 2)
+        assert both.changed.dtype == bool
+        assert both.source.dtype == both.round.dtype == np.intp
+
     def test_content_keys_see_content_only(self):
         Z = np.array([[0.0, np.nan], [-0.0, np.nan], [np.nan, 0.0], [0.0, 1.0]])
         keys = content_keys(Z)
         assert keys[0] == keys[1]
         assert len(set(keys)) == 3
+
+
+FAR = np.array([10.0, 0.0, 0.0])
+
+
+class TestTranslation:
+    """Two members with 30 rows each; the second never records the last column."""
+
+    def setup_method(self):
+        self.task = small_task(owners=np.repeat([0, 1], 30))
+        self.task.Z[30:, 2] = np.nan
+        self.task.metric = RowMetric(self.task.codec, self.task.Z)
+        self.members = [
+            make_member(
+                name, LogisticRegression(), np.arange(30) + 30 * k, 3, number, {}
+            )
+            for k, (name, number) in enumerate([("first", 0), ("second", 1)])
+        ]
+        self.chosen = np.full((2, 60), -1)
+
+    def answers(self, rows, Z, **changes):
+        rows, n = np.asarray(rows), len(rows)
+        given = {
+            "found": np.ones(n, dtype=bool),
+            "kept": np.ones(n, dtype=bool),
+            "before": np.linspace(0.5, 0.6, n),
+            "after": np.linspace(0.8, 0.9, n),
+            "led_to": np.arange(n),
+        }
+        return Answers(rows, np.asarray(Z, dtype=float), **{**given, **changes})
+
+    def translated(self, answers, number=4):
+        return translate(self.task, self.members, self.chosen, answers, number)
+
+    def test_answers_of_the_chosen_teacher_become_lessons(self):
+        rows = np.array([40, 45, 50, 55])
+        Z = self.task.Z[rows] + FAR
+        self.chosen[1, rows] = 0
+        self.chosen[1, 50] = -1  # somebody else teaches this row
+        kept = np.array([True, True, True, False])
+        lessons = self.translated({(0, 1, 0): self.answers(rows, Z, kept=kept)})
+        assert list(lessons) == [1]
+        own = lessons[1]
+        np.testing.assert_array_equal(own.source, [40, 45])
+        np.testing.assert_array_equal(own.teacher, [0, 0])
+        np.testing.assert_array_equal(own.round, [4, 4])
+        np.testing.assert_array_equal(own.led_to, [0, 1])
+        np.testing.assert_allclose(own.before, [0.5, 0.5 + 0.1 / 3])
+        np.testing.assert_allclose(own.after, [0.8, 0.8 + 0.1 / 3])
+        # What was not recorded is not a change, and stays unknown: no own row has it.
+        np.testing.assert_array_equal(own.changed, [[True, False, False]] * 2)
+        np.testing.assert_array_equal(own.Z, Z[:2])
+        # One of three columns changes by its whole range.
+        np.testing.assert_allclose(own.distance, [1 / 3, 1 / 3])
+
+    def test_answers_for_other_students_are_not_heard(self):
+        """A teacher without rows searches among each student's own rows."""
+        self.members[0].rows = np.arange(0)
+        self.chosen[1, 40:42] = 0
+        Z = self.task.Z[40:42] + FAR
+        for background, heard in ((0, False), (1, True)):
+            lessons = self.translated({(0, 0, background): self.answers([40, 41], Z)})
+            assert (1 in lessons) == heard
+
+    def test_what_was_never_recorded_is_completed(self):
+        self.chosen[0, 40] = 1
+        Z = self.task.Z[[40]] + FAR
+        lesson = self.translated({(1, 0, 1): self.answers([40], Z)})[0]
+        assert lesson.Z[0, 2] in self.task.Z[:30, 2]
+        np.testing.assert_array_equal(lesson.changed, [[True, False, False]])
+
+    @pytest.mark.parametrize("reads_all", [True, False])
+    def test_no_row_is_handed_over(self, reads_all):
+        """Not even one that is a row only on the columns that the student reads."""
+        self.chosen[0, [40, 41]] = 1
+        if not reads_all:
+            self.members[0].reads = np.array([True, True, False])
+        Z = self.task.Z[[40, 41]] + FAR
+        Z[0, :2] = self.task.Z[7, :2]
+        Z[0, 2] = 5.0  # of no row
+        lessons = self.translated({(1, 0, 1): self.answers([40, 41], Z)})
+        expected = [40, 41] if reads_all else [41]
+        np.testing.assert_array_equal(lessons[0].source, expected)
+        Z[0] = self.task.Z[7]
+        lessons = self.translated({(1, 0, 1): self.answers([40, 41], Z)})
+        np.testing.assert_array_equal(lessons[0].source, [41])
+
+    def test_not_even_by_completion(self):
+        self.chosen[0, [40, 41]] = 1
+        Z = self.task.Z[[40, 41]] + FAR
+        # The last cell is taken from the nearest row, which makes it that row.
+        Z[0] = [*self.task.Z[7, :2], np.nan]
+        lessons = self.translated({(1, 0, 1): self.answers([40, 41], Z)})
+        np.testing.assert_array_equal(lessons[0].source, [41])
+        alone = self.translated({(1, 0, 1): self.answers([40], Z[:1])})
+        assert alone == {}
+
+    def test_a_student_that_learns_nothing_does_not_end_the_round(self):
+        self.chosen[0, 40], self.chosen[1, 7] = 1, 0
+        first = self.answers([40], self.task.Z[[7]])  # is a row
+        second = self.answers([7], self.task.Z[[7]] + FAR)
+        lessons = self.translated({(1, 0, 1): first, (0, 0, 0): second})
+        assert list(lessons) == [1]
 
 
 class Sign(ClassifierMixin, BaseEstimator):
@@ -571,6 +707,37 @@ class TestGate:
         assert judged_rows(self.task, self.members[0], "all").sum() == 60
         verdict = self.decide({0: self.helpful()}, before=0.5, accept="own")[0]
         assert verdict.score_before == 1.0
+
+    def test_a_member_that_fails_stays_and_the_next_one_is_judged(self):
+        self.members[0].estimator = LogisticRegression(C="much")
+        verdicts = self.decide({0: self.helpful(), 1: self.helpful()}, before=0.7)
+        assert "InvalidParameterError" in verdicts[0].failure
+        assert not verdicts[0].accepted
+        assert np.isnan(verdicts[0].score_after)
+        assert verdicts[1].accepted
+        assert not verdicts[1].failure
+
+    def test_rows_that_do_not_judge_do_not_count(self):
+        """Neither by themselves nor in what rounding is taken for."""
+        task = small_task()
+        after = np.eye(2)[task.codes]
+        before, mine = after.copy(), np.arange(60) < 6
+        before[:6] = before[:6, ::-1]
+        after[6:] = after[6:, ::-1]
+        assert _gains(task, before, after, mine)
+        assert not _gains(task, before, after, ~mine)
+        task.weights[6:] = 1e12
+        assert _gains(task, before, after, mine)
+
+    def test_present_scores_of_all_or_own_rows(self):
+        judgements = [self.judgement(0.5), self.judgement(0.8)]
+        self.members[0].rows, self.members[1].rows = np.arange(40), np.arange(0)
+        of_all = present_scores(self.task, self.members, judgements, "all")
+        assert of_all == pytest.approx([0.5, 0.8])
+        of_own = present_scores(self.task, self.members, judgements, "own")
+        assert of_own == pytest.approx([0.75, np.nan], nan_ok=True)
+        with pytest.raises(ValueError, match="zip"):
+            present_scores(self.task, self.members, judgements[:1], "all")
 
     def test_score_is_weighted(self):
         self.task.weights[:6] = 55.0
