@@ -24,6 +24,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
@@ -223,6 +224,72 @@ def test_peer_or_student_that_fails_at_some_call(odd, make, fault):
         if make is comparative:
             answered = ~np.isnan(model.teacher_answers_).any(axis=1)
             assert answered.sum() == model.n_teacher_calls_ > 0
+
+
+# Members that hang
+
+
+class Hanging(GaussianNB):
+    """Hangs in fit, but with certain numbers of rows."""
+
+    def __init__(self, unless=()):
+        super().__init__()
+        self.unless = unless
+
+    def fit(self, X, y):
+        if len(X) not in self.unless:
+            time.sleep(1000)
+        return super().fit(X, y)
+
+
+@pytest.fixture
+def alarm():
+    """Return a function that sets a limit: every so many seconds, an error."""
+
+    def late(*args):
+        raise TimeoutError("too late")
+
+    before = signal.signal(signal.SIGALRM, late)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+needs_alarm = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm")
+
+
+@needs_alarm
+@pytest.mark.parametrize("make", [cooperative, diverse, comparative])
+def test_a_limit_of_the_user_ends_a_fit_that_hangs(alarm, make):
+    model = make(Hanging())
+    alarm(1.0)
+    with pytest.raises(TimeoutError, match="too late"):
+        model.fit(X, Y)
+    assert_nothing_fitted(model)
+
+
+@needs_alarm
+def test_a_limit_of_the_user_ends_processes_that_hang(alarm):
+    model = cooperative(Hanging())
+    alarm(3.0)
+    with joblib.parallel_config(n_jobs=2), pytest.raises(TimeoutError):
+        model.fit(X, Y)
+    assert_nothing_fitted(model)
+    started = time.monotonic()
+    with joblib.parallel_config(n_jobs=2):
+        model.set_params(odd__unless=range(1000)).fit(X, Y)
+    assert time.monotonic() - started < 60
+
+
+@needs_alarm
+@pytest.mark.filterwarnings("ignore:Some teaching failed")
+def test_a_member_that_hangs_with_its_lessons_keeps_what_it_knew(alarm):
+    model = cooperative(Hanging(unless=(40, 60)), cv=KFold(3))
+    alarm(2.0)
+    model.fit(X, Y)
+    failures = model.history_.loc[model.history_["student"] == "odd", "failure"]
+    assert failures.str.contains("TimeoutError: too late").any()
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 # Members that warn at every call
