@@ -117,7 +117,7 @@ def decide(
     ]
     if blindly:
         return {
-            k: Verdict(True, lessons, judgements[k], float("nan"), float("nan"))
+            k: Verdict(True, lessons, judgements[k], np.nan, np.nan)
             for k, lessons in candidates
         }
     refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
@@ -126,7 +126,7 @@ def decide(
         present = judgements[student]
         rows = judged_rows(task, members[student], accept)
         before = score(task, present.proba, rows)
-        verdict = Verdict(False, kept[student], present, before, float("nan"))
+        verdict = Verdict(False, kept[student], present, before, np.nan)
         verdicts[student] = verdict
         if refit.failure:
             verdict.failure = refit.failure
@@ -150,6 +150,6 @@ def _gains(
     """
     was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
     weights = np.where(rows, task.weights, 0.0)
-    gains = np.bincount(task.folds, weights * (1.0 * became - was), task.n_folds)
-    error = (1 + ROUNDING) * np.sqrt((gains**2).sum())
+    gains = np.bincount(task.folds, weights * (1.0 * became - was))
+    error = np.sqrt((gains**2).sum())
     return bool(gains.sum() > error + ROUNDING * weights.sum())

@@ -465,14 +465,27 @@ class TestTranslation:
         # One of three columns changes by its whole range.
         np.testing.assert_allclose(own.distance, [1 / 3, 1 / 3])
 
+    def test_answers_of_all_copies_come_together(self):
+        self.chosen[1, [40, 41, 42]] = 0
+        lessons = self.translated(
+            {
+                (0, fold, 0): self.answers(rows, self.task.Z[rows] + FAR)
+                for fold, rows in enumerate([[42], [40, 41]])
+            }
+        )
+        np.testing.assert_array_equal(lessons[1].source, [42, 40, 41])
+
     def test_answers_for_other_students_are_not_heard(self):
         """A teacher without rows searches among each student's own rows."""
         self.members[0].rows = np.arange(0)
-        self.chosen[1, 40:42] = 0
-        Z = self.task.Z[40:42] + FAR
-        for background, heard in ((0, False), (1, True)):
-            lessons = self.translated({(0, 0, background): self.answers([40, 41], Z)})
-            assert (1 in lessons) == heard
+        self.chosen[1, [40, 41]] = 0
+        lessons = self.translated(
+            {
+                (0, 0, background): self.answers([row], self.task.Z[[row]] + FAR)
+                for background, row in ((0, 40), (1, 41))
+            }
+        )
+        np.testing.assert_array_equal(lessons[1].source, [41])
 
     def test_what_was_never_recorded_is_completed(self):
         self.chosen[0, 40] = 1

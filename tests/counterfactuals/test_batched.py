@@ -209,6 +209,18 @@ def test_ranges_outside_of_the_background_permit_nothing():
     assert answer.valid.any()
 
 
+def test_a_range_may_be_a_single_value():
+    X, y = load_iris(return_X_y=True)
+    teacher = LogisticRegression(max_iter=1000).fit(X, y)
+    engine = BatchedDice(permitted_range={"x2": [4.5, 4.5], "x3": [0.2, 0.2]})
+    answer = engine.generate(teacher, X, y, background=X)
+    for column, value in ((2, 4.5), (3, 0.2)):
+        low, high = np.sort([X[:, column], np.full(150, value)], axis=0)
+        moved = answer.X_cf[:, column]
+        assert (moved != X[:, column]).any()
+        assert ((low <= moved) & (moved <= high)).all()
+
+
 @pytest.mark.parametrize("parameter", ["features_to_vary", "permitted_range"])
 def test_unknown_columns_are_named(parameter):
     frame, y = mixed_table()
@@ -527,7 +539,8 @@ def test_times_stay_and_cannot_be_asked_to_vary():
         ({}, {"background": pd.DataFrame({"a": [1]})}, "both be data frames or both"),
         ({}, {"background": np.full((3, 4), np.inf)}, "'x0' of background .* infinite"),
         ({"features_to_vary": "size"}, {}, "features_to_vary"),
-        ({"features_to_vary": [9]}, {}, "9, which is no column"),
+        ({"features_to_vary": [4]}, {}, "4, which is no column"),
+        ({"features_to_vary": [-1]}, {}, "-1, which is no column"),
         ({"features_to_vary": [True]}, {}, "1 entries for 4 columns"),
         ({"categorical_features": ["x9"]}, {}, "categorical_features names 'x9'"),
         ({"permitted_range": {"x0": 3}}, {}, "'x0' must be"),
