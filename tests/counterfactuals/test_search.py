@@ -90,7 +90,7 @@ class TestSweep:
             np.testing.assert_array_equal(Z[:, 3], [0, 1])
             proba = Formula(formula).predict_proba(Z)[:, code]
             np.testing.assert_allclose(reached, proba)
-            assert abs(proba[0] - proba[1]) > 0.01
+            assert abs(proba[0] - proba[1]) > 0.001
 
     def test_columns_without_a_typical_value_stay(self):
         search = search_with(lambda Z: logistic(Z.sum(axis=1)), X=np.zeros((1, 3)))
