@@ -40,7 +40,7 @@ from skcoop._members import FittedMember, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
-from skcoop._study import SOURCES, Study, agreement, better_source, cross_entropy
+from skcoop._study import SCORES, SOURCES, Study, better_source
 from skcoop._warnings import each_once
 
 # Rows are asked about in so many steps after the first half, if by uncertainty.
@@ -62,7 +62,8 @@ class ComparativeDistiller(
     of B^2 examples. That is comparative distillation [1]_, with the comparison as what
     is learned and not as a loss, which brings nothing to learners without shared
     features. Copies of the student that did not see an answer decide by it whether
-    estimates are used at all, and which.
+    estimates are used at all, and which; where there are labels, copies that did not
+    see them must get no more of them wrong.
 
     Parameters
     ----------
@@ -106,12 +107,13 @@ class ComparativeDistiller(
         Softens answers and estimates if above one.
 
     cv : int, cross-validation generator or iterable, default=4
-        Folds of the judgement. An int gives folds of the answered rows, stratified by
-        the teacher's decision. Anything else splits X, each row held out once.
+        Folds of the judgement. An int gives folds of the rows with an answer or a
+        label, stratified by it. Anything else splits X, each row held out once.
 
     accept : {"improves"} or None, default="improves"
         Whether estimates are used only where they bring the student closer to held-out
-        answers of the teacher. None always uses comparisons.
+        answers of the teacher, and cost no held-out label. None always uses
+        comparisons.
 
     classes : array-like of shape (n_columns,), default=None
         What the columns of the teacher's answers stand for. By default its
@@ -146,7 +148,8 @@ class ComparativeDistiller(
 
     scores_ : pandas.DataFrame
         For each of these, the student's mean `cross_entropy` and `agreement` with
-        held-out answers; without lines where nothing was to be judged.
+        held-out answers, and its `accuracy` for held-out labels, NaN without any;
+        without lines where nothing was to be judged.
 
     n_features_in_ : int
         Number of columns.
@@ -417,8 +420,8 @@ class ComparativeDistiller(
             inquiry.ask(least_certain(proba, inquiry.open, n_rows, draw))
 
     def _judge(self, study: Study, seed: int) -> tuple[pd.DataFrame, str]:
-        """Let held-out answers of the teacher say what the student learns from."""
-        scores = pd.DataFrame(columns=["cross_entropy", "agreement"], dtype=float)
+        """Let held-out answers and labels say what the student learns from."""
+        scores = pd.DataFrame(columns=SCORES, dtype=float)
         asked = study.answered
         if len(asked) == len(study.pool) or len(asked) < 2:
             return scores, "answers"  # there is nothing to estimate, or nothing from
@@ -426,39 +429,38 @@ class ComparativeDistiller(
             return scores, "comparison"
         if len(asked) < 4:
             return scores, "answers"
-        answers = study.inquiry.answers[asked]
-        weights = study.pool.weights[asked]
         folds = self._folds(study)
-        if len(np.unique(folds)) < 2:
+        if len(np.unique(folds[asked])) < 2:
             return scores, "answers"
         said = {
             source: self._out_of_fold(study, source, folds, seed) for source in SOURCES
         }
         for source, proba in said.items():
-            scores.loc[source] = [
-                np.average(loss(answers, proba), weights=weights)
-                for loss in (cross_entropy, agreement)
-            ]
+            scores.loc[source] = study.scores(proba)
         return scores, better_source(scores)
 
     def _folds(self, study: Study) -> NDArray[np.intp]:
-        """Return the fold that holds out each answered row."""
-        asked = study.answered
+        """Return the fold that holds out each row; -1 for those that do not judge."""
+        rows, answered = np.flatnonzero(study.judges), study.inquiry.answered
+        folds = np.full(len(study.pool), -1, dtype=np.intp)
         if study.given_folds is not None:
-            return study.given_folds[asked]
-        decisions = study.inquiry.answers[asked].argmax(axis=1)
-        return fold_of_each_row(self.cv, asked[:, None], decisions, None, {})
+            folds[rows] = study.given_folds[rows]
+            return folds
+        decisions = np.where(answered[:, None], study.inquiry.answers, study.labels)
+        # Each fold has its share of the answers, and of what the teacher decided.
+        strata = 2 * decisions[rows].argmax(axis=1) + answered[rows]
+        folds[rows] = fold_of_each_row(self.cv, rows[:, None], strata, None, {})
+        return folds
 
     def _out_of_fold(
         self, study: Study, source: str, folds: NDArray[np.intp], seed: int
     ) -> FloatMatrix:
-        """Let copies of the student answer for the asked rows that they did not see."""
-        asked = study.answered
-        proba = np.zeros((len(asked), len(study.classes)))
-        for fold in np.unique(folds):
-            held_out = asked[folds == fold]
+        """Let copies of the student answer for the rows that they did not see."""
+        proba = np.zeros((len(folds), len(study.classes)))
+        for fold in np.unique(folds[folds >= 0]):
+            held_out = np.flatnonzero(folds == fold)
             student = self._fit_student(study, source, seed, held_out)
-            proba[folds == fold] = self._answer_of(study, student, held_out)
+            proba[held_out] = self._answer_of(study, student, held_out)
         return proba
 
     def _fit_student(

@@ -16,9 +16,12 @@ from skcoop._comparisons import Estimates
 from skcoop._frames import FloatMatrix, TableSchema
 from skcoop._logits import centred_logits, softmax
 from skcoop._pool import Pool
+from skcoop._task import ROUNDING
 
 # What stands in for the answers that rows have not: nothing, or an estimate.
 SOURCES = ("answers", "direct", "comparison")
+# How a student is judged, in the order of the columns.
+SCORES = ["cross_entropy", "agreement", "accuracy"]
 # What a label leaves to the classes that it does not name.
 _DOUBT = 0.1
 # All estimates together weigh up to so many times as much as the answers.
@@ -82,6 +85,38 @@ class Study:
         """The rows with an answer."""
         return np.flatnonzero(self.inquiry.answered)
 
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """The rows with a label."""
+        return np.asarray(self.labels.sum(axis=1) > 0)
+
+    @property
+    def judges(self) -> NDArray[np.bool_]:
+        """The rows that can judge a student."""
+        return self.inquiry.answered | self.labelled
+
+    def scores(self, proba: FloatMatrix) -> list[float]:
+        """Score a student that did not see what it is judged by.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_rows, n_classes)
+            The student's probabilities for the rows that judge.
+
+        Returns
+        -------
+        scores : list of float
+            As SCORES names them; NaN where nobody judges.
+        """
+        asked, labelled = self.inquiry.answered, self.labelled
+        answers, weights = self.inquiry.answers[asked], self.pool.weights
+        said = [cross_entropy(answers, proba[asked]), agreement(answers, proba[asked])]
+        scores = [float(np.average(each, weights=weights[asked])) for each in said]
+        if not labelled.any():
+            return [*scores, np.nan]
+        right = self.labels[labelled, proba[labelled].argmax(axis=1)]
+        return [*scores, float(np.average(right, weights=weights[labelled]))]
+
     def training_set(
         self, source: str, hidden: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
@@ -111,7 +146,7 @@ class Study:
         seen[hidden] = False
         asked = np.flatnonzero(self.inquiry.answered & seen)
         others = np.flatnonzero(~self.inquiry.answered & seen)
-        labelled = ~np.isnan(self.labels[others]).any(axis=1)
+        labelled = self.labelled[others]
         if source == "answers" or len(asked) < 2:  # one answer compares with nothing
             others = others[labelled]
             targets, share = self.labels[others], np.ones(len(others))
@@ -176,5 +211,11 @@ def agreement(answers: FloatMatrix, proba: FloatMatrix) -> NDArray[np.float64]:
 
 
 def better_source(scores: pd.DataFrame) -> str:
-    """Choose by cross-entropy."""
-    return str(scores["cross_entropy"].idxmin())
+    """Choose by cross-entropy among those that get no more labels wrong.
+
+    Estimates that soften what a student says are nearer to the answers, whether or not
+    it decides better.
+    """
+    accuracy = scores["accuracy"].to_numpy()
+    worse = accuracy < accuracy[SOURCES.index("answers")] - ROUNDING
+    return str(scores["cross_entropy"][~worse].idxmin())

@@ -32,6 +32,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import ComparativeDistiller
+from skcoop._study import SOURCES, better_source
 
 X, y = make_classification(
     n_samples=400, n_features=5, n_informative=4, n_redundant=0, n_classes=3,
@@ -401,6 +402,45 @@ def test_judgement_does_not_see_the_answer_that_it_is_judged_by():
     model = distiller(None, KNeighborsClassifier(1), n_virtual=200)
     scores = model.fit(ROWS, teacher_proba=noise).scores_
     assert scores["agreement"].max() < 0.65
+
+
+def test_judgement_does_not_see_the_label_that_it_is_judged_by():
+    noise = np.random.default_rng(0).permutation(np.arange(100) % 2)
+    answers = np.full((100, 2), np.nan)
+    answers[:40] = np.eye(2)[noise[:40]]
+    for cv in (4, KFold(4)):
+        model = distiller(None, KNeighborsClassifier(1), n_virtual=200, cv=cv)
+        scores = model.fit(ROWS, noise, teacher_proba=answers).scores_
+        assert scores["accuracy"].max() < 0.65
+        assert scores["agreement"].max() < 0.65
+
+
+def test_accuracy_is_judged_where_there_are_labels():
+    y = FOREST.predict(ROWS)
+    model = distiller(student=GaussianNB(), teacher_budget=30).fit(ROWS, y)
+    assert (model.scores_["accuracy"] > 0.6).all()
+    # Rows that weigh nothing do not judge.
+    wrong = np.where(np.arange(100) < 50, y, (y + 1) % 3)
+    weights = 1.0 * (np.arange(100) < 50)
+    model.fit(ROWS, wrong, sample_weight=weights)
+    assert (model.scores_["accuracy"] > 0.6).all()
+    assert model.fit(ROWS).scores_["accuracy"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "chosen"),
+    [
+        ([np.nan, np.nan, np.nan], "direct"),
+        ([0.8, 0.8, 0.7], "direct"),
+        ([0.8, 0.8 - 1e-12, 0.8], "direct"),
+        ([0.8, 0.79, 0.9], "comparison"),
+        ([0.8, 0.79, 0.79], "answers"),
+    ],
+)
+def test_what_is_nearer_to_the_answers_must_cost_no_label(accuracy, chosen):
+    losses = [0.5, 0.3, 0.4]
+    columns = {"cross_entropy": losses, "agreement": 0.5, "accuracy": accuracy}
+    assert better_source(pd.DataFrame(columns, index=list(SOURCES))) == chosen
 
 
 def test_all_answered_and_nothing_else_is_plain_soft_labels():
