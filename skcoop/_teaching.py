@@ -22,6 +22,10 @@ from skcoop.counterfactuals._protocol import (
     true_class_proba,
 )
 
+# Rows of the background that a search sees: more cost time and memory in each question,
+# and no search goes to more than a few thousand of them.
+_MOST_BACKGROUND = 20_000
+
 
 def choose_teachers(
     task: Task, qualified: NDArray[np.bool_], *, max_lessons: int | None, seed: int
@@ -139,18 +143,20 @@ def ask_teachers(
                 question = (int(teacher), int(fold), background)
                 marked = wanted.setdefault(question, np.zeros(len(task.y), dtype=bool))
                 marked[rows[task.folds[rows] == fold]] = True
-    calls = (
-        delayed(_ask)(
+
+    def ask(teacher: int, fold: int, background: int) -> Any:
+        own_seed = _question_seed(seed, teacher, fold, background)
+        return delayed(_ask)(
             task,
             copies[teacher][fold],
             np.flatnonzero(wanted[teacher, fold, background]),
-            _outside(task, members[background].rows, fold),
+            _background_rows(task, members[background].rows, fold, own_seed),
             engine,
             alpha,
-            _question_seed(seed, teacher, fold, background),
+            own_seed,
         )
-        for teacher, fold, background in wanted
-    )
+
+    calls = (ask(*question) for question in wanted)
     answers = in_parallel(calls, n_jobs)
     return dict(zip(wanted, answers, strict=True))
 
@@ -164,9 +170,16 @@ def background_of(members: Sequence[Member], teacher: int, student: int) -> int:
     return int(teacher) if len(members[teacher].rows) else student
 
 
-def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
+def _background_rows(
+    task: Task, rows: NDArray[np.intp], fold: int, seed: int
+) -> NDArray[np.intp]:
+    """Take rows outside of a fold, not too many, chosen by their content."""
     outside = rows[task.folds[rows] != fold]
-    return outside if len(outside) else rows
+    rows = outside if len(outside) else rows
+    if len(rows) > _MOST_BACKGROUND:
+        draws = mixed(task.keys[rows], seed)
+        rows = np.sort(rows[np.argsort(draws, kind="stable")[:_MOST_BACKGROUND]])
+    return rows
 
 
 def _question_seed(*numbers: int) -> int:

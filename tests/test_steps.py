@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
+from skcoop import _teaching
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._completion import complete
 from skcoop._cooperation import Judgement, rows_of
@@ -22,7 +23,7 @@ from skcoop._gate import _gains, decide, judged_rows, present_scores, score
 from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
 from skcoop._task import content_keys, make_task
-from skcoop._teaching import Answers, choose_teachers
+from skcoop._teaching import Answers, _background_rows, choose_teachers
 
 
 def small_task(n=60, n_folds=3, owners=None, seed=0):
@@ -196,6 +197,31 @@ class TestTeachers:
         chosen = choose_teachers(task, qualified, max_lessons=12, seed=0)
         taken = np.bincount(task.codes[chosen[0] == 1])
         assert taken.tolist() == [5, 5, 2]
+
+
+class TestBackground:
+    def test_rows_outside_of_the_fold_if_there_are_any(self):
+        task = small_task(n=6)
+        rows = np.array([0, 1, 3, 4])  # of folds 0, 1, 0, 1
+        assert _background_rows(task, rows, 0, seed=0).tolist() == [1, 4]
+        assert _background_rows(task, rows, 2, seed=0).tolist() == [0, 1, 3, 4]
+        assert _background_rows(task, rows[::2], 0, seed=0).tolist() == [0, 3]
+
+    def test_not_too_many_seeded_and_by_content(self, monkeypatch):
+        monkeypatch.setattr(_teaching, "_MOST_BACKGROUND", 10)
+        task = small_task()
+        first, again, other = (
+            _background_rows(task, np.arange(60), 0, seed) for seed in (1, 1, 2)
+        )
+        assert len(first) == 10
+        assert (task.folds[first] != 0).all()
+        assert (np.diff(first) > 0).all()
+        np.testing.assert_array_equal(first, again)
+        assert set(first) != set(other)
+        order = np.random.default_rng(0).permutation(60)
+        task.keys, task.folds = task.keys[order], task.folds[order]
+        moved = _background_rows(task, np.arange(60), 0, 1)
+        assert set(order[moved]) == set(first)
 
 
 class TestRehearsal:
