@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skcoop.counterfactuals import _walk
 from skcoop.counterfactuals._search import Search
 from skcoop.counterfactuals._walk import Walk, blocks
 
@@ -29,14 +30,14 @@ def logistic(Z):
     return 1 / (1 + np.exp(-Z))
 
 
-def search_with(formula, X=ROWS[:4], background=ROWS):
+def search_with(formula, X=ROWS[:4], background=ROWS, categorical_features=None):
     return Search(
         Formula(formula),
         background,
         X,
         features_to_vary="all",
         permitted_range=None,
-        categorical_features=None,
+        categorical_features=categorical_features,
         seed=0,
     )
 
@@ -214,6 +215,124 @@ class TestWalk:
         walk.search.guess.effects = lambda *args: np.tile([0.1, 0.2, 0.3], (2, 1))
         walk.keep_few_columns()
         assert ((walk.Z != 0).sum(axis=1) == 1).all()
+
+
+class TestWayBack:
+    """One column from 0 to 1, in sixteenths; the teacher says where an answer is."""
+
+    def back(self, valid, alpha=0.5, certain=False, start=0.0, **params):
+        """Return where the way from 1 back to the start ends."""
+
+        def formula(Z):
+            first = Z[:, 0] == 0 if certain else np.zeros(len(Z), dtype=bool)
+            return np.where(valid(Z[:, 0]) | first, 1.0, 0.2)
+
+        X, ends = np.array([[start, 5.0]]), np.array([[1.0, 5.0]])
+        background = np.vstack([X, ends, [[0.25, 5.0]]])  # no whole numbers
+        search = search_with(formula, X=X, background=background, **params)
+        asked = posed(search, [1], alpha)
+        assert asked.certain.all() == certain
+        walk = Walk(search, asked, ends, np.ones(1))
+        walk.come_back()
+        assert walk.after.tolist() == [1.0]
+        assert walk.Z[0, 1] == 5.0
+        return walk.Z[0, 0], search.n_predictions - 4
+
+    @pytest.mark.parametrize("share", [1 / 16, 0.1, 0.4, 0.5, 0.9, 15 / 16, 0.99])
+    def test_ends_at_the_nearest_step_that_is_good(self, share):
+        where, _ = self.back(lambda x: x >= share)
+        assert where == np.ceil(16 * share) / 16
+
+    def test_few_steps_are_asked_about_where_rows_are_many(self, monkeypatch):
+        """They are searched; with few rows all of them are asked about at once."""
+        assert self.back(lambda x: x >= 0.4) == (7 / 16, 15)
+        monkeypatch.setattr(_walk, "_AT_ONCE", 14)
+        assert self.back(lambda x: x >= 0.4) == (7 / 16, 6)
+
+    def test_a_certain_row_goes_as_far_as_alpha(self):
+        for alpha in (0.3, 0.8):
+            assert self.back(lambda x: x >= 0.3, alpha, certain=True) == (alpha, 1)
+
+    def test_or_farther_where_that_is_not_good(self):
+        """The way left, from alpha to the end, has sixteen steps too."""
+        where, _ = self.back(lambda x: x >= 0.7, 0.5, certain=True)
+        assert where == 1 - 0.5 * 9 / 16
+        where, _ = self.back(lambda x: x >= 0.9999, 0.5, certain=True)
+        assert where == 1
+
+    @pytest.mark.parametrize("certain", [True, False])
+    def test_between_categories_is_nothing_to_ask_about(self, certain):
+        where = self.back(lambda x: x >= 0.3, certain=certain, categorical_features=[0])
+        assert where == (1, 0)
+
+    def test_between_missing_and_known_is_nothing_to_ask_about(self):
+        assert self.back(lambda x: x >= 0.3, start=np.nan) == (1, 0)
+
+    def test_each_row_has_its_own_way(self):
+        X = np.array([[0.0, 0.0], [np.nan, 0.0], [0.0, 10.0]])
+        ends = np.array([[1.0, 0.0], [1.0, 10.0], [0.0, 0.0]])
+
+        def formula(Z):
+            known = np.nan_to_num(Z[:, 0])
+            return np.where((known >= 0.4) | (Z[:, 1] == 0) & (Z[:, 0] == 0), 0.9, 0.1)
+
+        search = search_with(formula, X=X, background=ends - 0.25)
+        asked = replace(posed(search, [1, 1, 1]), target=np.array([0.9, 0.8, 0.9]))
+        walk = Walk(search, asked, ends, np.full(3, 0.9))
+        walk.come_back()
+        # The missing cell of the second row jumps at half of its way.
+        np.testing.assert_array_equal(walk.Z[:2], [[7 / 16, 0], [1, 5]])
+        np.testing.assert_array_equal(walk.Z[2], [0, 0])
+
+
+class TestAnswer:
+    def ends_tried(self, monkeypatch, categorical_features, others=()):
+        """Return how many ends of each row are tried together."""
+        X, background = np.zeros((2, 3)), ROWS + 5
+        search = search_with(
+            lambda Z: np.where(Z[:, 0] > 1, 0.9, 0.1),
+            X=X,
+            background=background,
+            categorical_features=categorical_features,
+        )
+        asked, tried = posed(search, [1, 1]), []
+
+        def walk(asked, found, rows, *args):
+            tried.append(np.bincount(rows, minlength=2).tolist())
+
+        monkeypatch.setattr(search, "_walk", walk)
+        monkeypatch.setattr(search, "_climb", lambda asked: (asked.Q, asked.codes))
+        ends = search._rank_ends(asked, 1)
+        assert ends.shape == (2, 3)
+        search._answer_once(asked, ends, others)
+        return tried
+
+    def test_two_ends_at_once_where_there_are_categories(self, monkeypatch):
+        assert self.ends_tried(monkeypatch, []) == [[1, 1], [2, 2], [1, 1]]
+        assert self.ends_tried(monkeypatch, [1]) == [[2, 2], [1, 1], [1, 1]]
+        others = [object()]
+        tried = self.ends_tried(monkeypatch, [1], others)
+        assert tried == [[1, 1], [2, 2], [1, 1]]
+
+    def test_fewer_ends_than_are_tried(self):
+        """The first of all donors is one like others."""
+        background = np.array([[2.0, 0, 0], [0.5, 1, 0], [-1, 0, 3]])
+        search = search_with(
+            lambda Z: np.where(Z[:, 0] > 1, 0.9, 0.1), np.zeros((1, 3)), background
+        )
+        asked = posed(search, [1])
+        first = int(np.flatnonzero(search.donors[:, 0] == 2)[0])
+        np.testing.assert_array_equal(search._rank_ends(asked, 1), [[first, -1, -1]])
+        assert search._rank_ends(asked, 4).shape == (1, 6)
+        found = search.answer(asked, 1)[0]
+        assert found.valid.all()
+        assert found.led_to.tolist() == [0]
+        assert found.Z[0, 0] == 2 * 9 / 16
+        # Nobody reaches this one.
+        found = search.answer(replace(asked, target=np.array([0.95])), 1)[0]
+        assert not found.valid.any()
+        assert found.led_to.tolist() == [-1]
+        np.testing.assert_array_equal(found.Z, asked.Q)
 
 
 @pytest.mark.parametrize(
