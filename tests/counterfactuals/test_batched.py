@@ -537,7 +537,12 @@ def test_times_stay_and_cannot_be_asked_to_vary():
         ({}, {"background": np.zeros((3, 2))}, "4 columns, but background has 2"),
         ({}, {"background": None}, "background must be a data frame or an array"),
         ({}, {"background": pd.DataFrame({"a": [1]})}, "both be data frames or both"),
-        ({}, {"background": np.full((3, 4), np.inf)}, "'x0' of background .* infinite"),
+        (
+            {},
+            {"background": np.full((3, 4), np.inf)},
+            "'x0' of background holds infinite values, between which no search can go. "
+            "Replace them, or leave the column out of features_to_vary",
+        ),
         ({"features_to_vary": "size"}, {}, "features_to_vary"),
         ({"features_to_vary": [4]}, {}, "4, which is no column"),
         ({"features_to_vary": [-1]}, {}, "-1, which is no column"),

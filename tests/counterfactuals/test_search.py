@@ -48,6 +48,56 @@ def posed(search, codes, alpha=0.5):
     return asked
 
 
+class TestWhatMayChange:
+    def search(self, **given):
+        rng = np.random.default_rng(0)
+        X = np.column_stack([rng.normal(size=(20, 2)), rng.integers(0, 4, (20, 2))])
+        params = {
+            "features_to_vary": "all",
+            "permitted_range": None,
+            "categorical_features": [2, 3],
+        }
+        teacher = Formula(lambda Z: logistic(Z.sum(axis=1)))
+        return Search(teacher, X, X, **{**params, **given}, seed=0), X
+
+    def test_categories_are_categories_everywhere(self):
+        search, _ = self.search()
+        for coded in (search.coded, search.metric.coded):
+            assert coded.tolist() == [False, False, True, True]
+        assert search.jumps
+        assert not self.search(features_to_vary=[0, 1])[0].jumps
+
+    def test_ends_are_brought_to_all_permitted_ranges(self):
+        ranges = {"x2": [1, 3], "x0": [-0.5, 0.5], "x3": [0], "x1": [-9, 0.2]}
+        search, X = self.search(permitted_range=ranges)
+        rows = X[search.places]
+        for j, values in ((2, [1, 3]), (3, [0])):
+            inside = np.isin(rows[:, j], values)
+            np.testing.assert_array_equal(search.donors[inside, j], rows[inside, j])
+            assert np.isnan(search.donors[~inside, j]).all()
+        np.testing.assert_array_equal(
+            search.donors[:, 0], np.clip(rows[:, 0], -0.5, 0.5)
+        )
+        np.testing.assert_array_equal(search.donors[:, 1], np.minimum(rows[:, 1], 0.2))
+
+    def test_ranges_of_columns_that_stay_change_nothing(self):
+        ranges = {"x0": [0, 0.1], "x1": [0, 0.1]}
+        search, X = self.search(permitted_range=ranges, features_to_vary=["x1"])
+        np.testing.assert_array_equal(search.donors[:, 0], X[search.places, 0])
+        assert (search.donors[:, 1] <= 0.1).all()
+
+    @pytest.mark.parametrize("bad", ["x0", 0])
+    def test_lists_are_lists(self, bad):
+        with pytest.raises(
+            ValueError, match=r"list of columns, got .*are \['x0', 'x1'"
+        ):
+            self.search(features_to_vary=bad)
+
+    def test_errors_name_the_parameter(self):
+        with pytest.raises(ValueError, match="permitted_range names 'x7'"):
+            self.search(permitted_range={"x7": [0, 1]})
+
+
 class TestSweep:
     """Three columns that are 0, and one other value for each."""
 

@@ -1,7 +1,7 @@
 """The guess at a teacher's log-odds is a good one where it can be."""
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from skcoop._distances import RowMetric
 from skcoop._frames import TableCodec
@@ -60,6 +60,38 @@ def test_leaves_out_columns_that_stay_and_survives_missing_cells():
     assert np.isfinite(effects).all()
     np.testing.assert_array_equal(effects[:, 1], 0.0)
     assert np.abs(effects[:, 0]).mean() > 5 * np.abs(effects[:, 2]).mean()
+
+
+def test_numbers_are_scaled_and_categories_have_cells():
+    X = np.array([[2.0, 1.0], [4.0, 5.0], [np.nan, 5.0], [6.0, 9.0]])
+    guess = model_of(X, lambda Z: np.full((len(Z), 2), 0.5), coded=[False, True])
+    np.testing.assert_array_equal(
+        guess._embed(X), [[0, 1, 0, 0], [0.5, 0, 1, 0], [0.5, 0, 1, 0], [1, 0, 0, 1]]
+    )
+    np.testing.assert_array_equal(
+        guess._embed(np.array([[8.0, 7.0]])), [[1.5, 0, 0, 0]]
+    )
+
+
+def test_is_a_ridge_regression_with_an_intercept():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)) * [1, 5, 100] + [3, 0, 0]
+
+    def teacher(Z):
+        first = 1 / (1 + np.exp(-(Z[:, 0] ** 2) + Z[:, 1] + 3))
+        return np.column_stack([1 - first, first])
+
+    guess = model_of(X, teacher)
+    proba = np.clip(teacher(X), 1e-3, 1 - 1e-3)
+    by_hand = Ridge(alpha=0.01 * 40).fit(guess._embed(X), np.log(proba / (1 - proba)))
+    np.testing.assert_allclose(guess.weights, by_hand.coef_.T)
+
+
+def test_the_most_frequent_categories_have_cells():
+    cells = np.repeat(np.arange(40.0), np.arange(1, 41))
+    X = np.column_stack([cells, np.zeros(len(cells))])
+    guess = model_of(X, lambda Z: np.full((len(Z), 2), 0.5), coded=[True, False])
+    np.testing.assert_array_equal(guess.levels[0], np.arange(10.0, 40.0))
 
 
 def test_many_categories_cost_little():
