@@ -62,8 +62,8 @@ class ComparativeDistiller(
     of B^2 examples. That is comparative distillation [1]_, with the comparison as what
     is learned and not as a loss, which brings nothing to learners without shared
     features. Copies of the student that did not see an answer decide by it whether
-    estimates are used at all, and which; where there are labels, copies that did not
-    see them must get no more of them wrong.
+    estimates are used at all, and which; where there are labels, estimates must not
+    cost any that the copies did not see.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class ComparativeDistiller(
 
     cv : int, cross-validation generator or iterable, default=4
         Folds of the judgement. An int gives folds of the rows with an answer or a
-        label, stratified by it. Anything else splits X, each row held out once.
+        label, stratified by class. Anything else splits X, each row held out once.
 
     accept : {"improves"} or None, default="improves"
         Whether estimates are used only where they bring the student closer to held-out
@@ -448,8 +448,13 @@ class ComparativeDistiller(
             return folds
         decisions = np.where(answered[:, None], study.inquiry.answers, study.labels)
         # Each fold has its share of the answers, and of what the teacher decided.
-        strata = 2 * decisions[rows].argmax(axis=1) + answered[rows]
-        folds[rows] = fold_of_each_row(self.cv, rows[:, None], strata, None, {})
+        folds[rows] = fold_of_each_row(
+            self.cv,
+            rows[:, None],
+            decisions[rows].argmax(axis=1),
+            answered[rows].astype(np.intp),
+            {},
+        )
         return folds
 
     def _out_of_fold(
@@ -487,10 +492,12 @@ class ComparativeDistiller(
     def _report(self, study: Study, scores: pd.DataFrame, source: str) -> None:
         if self.verbose:
             losses = scores["cross_entropy"].round(3).to_dict()
+            right = scores["accuracy"].dropna().round(3).to_dict()
             print(
                 f"[{type(self).__name__}] asked about {study.inquiry.n_calls} rows, "
                 f"{len(study.answered)} have an answer; learned from {source}, "
                 f"cross-entropy by source: {losses or 'not judged'}"
+                + (f", accuracy for labels: {right}" if right else "")
             )
 
     def _keep(

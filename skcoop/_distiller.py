@@ -151,8 +151,9 @@ class CooperativeDistiller(MemberEnsemble):
         Number of parallel jobs, see :class:`joblib.Parallel`.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds the choice of teachers and every member whose own ``random_state`` is
-        None. Pass an int for the same result in each run, whatever `n_jobs`.
+        Seeds the choice of teachers and of rows, and every member whose own
+        ``random_state`` is None. Pass an int for the same result in each run, whatever
+        `n_jobs`.
 
     verbose : int, default=0
         Whether to print a line for each round, with the time that it took and the most

@@ -157,7 +157,7 @@ def _gather(
 
 def _repeats_a_row(task: Task, member: Member, Z: FloatMatrix) -> NDArray[np.bool_]:
     """Mark what equals a training row on the columns that the member reads."""
-    known = content_keys(task.Z[:, member.reads])
+    known = task.keys_of(np.arange(len(task.y)), member.reads)
     return np.isin(content_keys(Z[:, member.reads]), known)
 
 

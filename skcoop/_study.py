@@ -101,17 +101,17 @@ class Study:
         Parameters
         ----------
         proba : ndarray of shape (n_rows, n_classes)
-            The student's probabilities for the rows that judge.
+            The student's probabilities, of which those for the rows that judge count.
 
         Returns
         -------
         scores : list of float
-            As SCORES names them; NaN where nobody judges.
+            As SCORES names them; without labels the accuracy is NaN.
         """
         asked, labelled = self.inquiry.answered, self.labelled
         answers, weights = self.inquiry.answers[asked], self.pool.weights
-        said = [cross_entropy(answers, proba[asked]), agreement(answers, proba[asked])]
-        scores = [float(np.average(each, weights=weights[asked])) for each in said]
+        by_row = [score(answers, proba[asked]) for score in (cross_entropy, agreement)]
+        scores = [float(np.average(each, weights=weights[asked])) for each in by_row]
         if not labelled.any():
             return [*scores, np.nan]
         right = self.labels[labelled, proba[labelled].argmax(axis=1)]
@@ -216,6 +216,7 @@ def better_source(scores: pd.DataFrame) -> str:
     Estimates that soften what a student says are nearer to the answers, whether or not
     it decides better.
     """
-    accuracy = scores["accuracy"].to_numpy()
-    worse = accuracy < accuracy[SOURCES.index("answers")] - ROUNDING
-    return str(scores["cross_entropy"][~worse].idxmin())
+    accuracy = scores["accuracy"].astype(float).to_dict()
+    least = accuracy["answers"] - ROUNDING
+    costly = [source for source, value in accuracy.items() if value < least]
+    return str(scores["cross_entropy"].drop(costly).idxmin())

@@ -68,6 +68,14 @@ class Task:
         """Number of folds."""
         return int(self.folds.max()) + 1
 
+    def keys_of(
+        self, rows: NDArray[np.intp], reads: NDArray[np.bool_]
+    ) -> NDArray[np.uint64]:
+        """Return a number for what each of some rows holds in some columns."""
+        if reads.all():
+            return self.keys[rows]
+        return content_keys(self.Z[np.ix_(rows, reads)])
+
     def __sizeof__(self) -> int:
         """Return the bytes of the rows: backends send what is large only once."""
         return object.__sizeof__(self) + 2 * self.Z.nbytes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._parallel import delayed, in_parallel
-from skcoop._task import Task, mixed
+from skcoop._task import Task, content_keys, mixed
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     target_probability,
@@ -23,7 +23,7 @@ from skcoop.counterfactuals._protocol import (
 )
 
 # Rows of the background that a search sees: more cost time and memory in each question,
-# and no search goes to more than a few thousand of them.
+# and BatchedDice goes to 5,000 of them.
 _MOST_BACKGROUND = 20_000
 
 
@@ -150,7 +150,8 @@ def ask_teachers(
             task,
             copies[teacher][fold],
             np.flatnonzero(wanted[teacher, fold, background]),
-            _background_rows(task, members[background].rows, fold, own_seed),
+            _outside(task, members[background].rows, fold),
+            members[teacher].reads,
             engine,
             alpha,
             own_seed,
@@ -170,16 +171,17 @@ def background_of(members: Sequence[Member], teacher: int, student: int) -> int:
     return int(teacher) if len(members[teacher].rows) else student
 
 
-def _background_rows(
-    task: Task, rows: NDArray[np.intp], fold: int, seed: int
-) -> NDArray[np.intp]:
-    """Take rows outside of a fold, not too many, chosen by their content."""
+def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
     outside = rows[task.folds[rows] != fold]
-    rows = outside if len(outside) else rows
-    if len(rows) > _MOST_BACKGROUND:
-        draws = mixed(task.keys[rows], seed)
-        rows = np.sort(rows[np.argsort(draws, kind="stable")[:_MOST_BACKGROUND]])
-    return rows
+    return outside if len(outside) else rows
+
+
+def _seen_by_search(task: Task, rows: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """Choose among the rows of a background, by their content, if they are many."""
+    if len(rows) <= _MOST_BACKGROUND:
+        return rows
+    draws = mixed(task.keys, seed)
+    return np.sort(_balanced(rows, task.codes, draws, _MOST_BACKGROUND))
 
 
 def _question_seed(*numbers: int) -> int:
@@ -211,10 +213,13 @@ def _answer(
     teacher: FittedMember,
     rows: NDArray[np.intp],
     background: NDArray[np.intp],
+    reads: NDArray[np.bool_],
     engine: Any,
     alpha: float,
     seed: int,
 ) -> Answers:
+    everything = background
+    background = _seen_by_search(task, background, seed)
     X, labels = take(task.X, rows), task.y[rows]
     result = engine.generate(
         teacher,
@@ -237,6 +242,8 @@ def _answer(
     Z = np.where(sound[:, None], Z, task.Z[rows])
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
+    # The engine cannot tell what repeats a row that it did not see.
+    kept &= ~np.isin(content_keys(Z[:, reads]), task.keys_of(everything, reads))
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"

@@ -83,9 +83,17 @@ def test_kept_splits_are_not_run_again(keep, tmp_path):
     assert len(list(calls.iterdir())) == (5 if keep else 7)
 
 
+def note_folder(folder):
+    (folder / f"{len(list(folder.iterdir()))}").touch()
+
+
 def test_kept_results_need_no_options(tmp_path):
-    measured = splits.kept(scale.status, options(keep=tmp_path))
-    assert measured("VmRSS") == measured("VmRSS")
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    noted = splits.kept(note_folder, options(keep=tmp_path / "kept"))
+    for _ in range(2):
+        noted(calls)
+    assert len(list(calls.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

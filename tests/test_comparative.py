@@ -389,7 +389,7 @@ def test_gate_refuses_estimates_that_mislead():
     assert (ungated.predict(X[250:]) == truth).mean() < 0.6
 
 
-def test_choice_is_the_lowest_out_of_fold_loss():
+def test_without_labels_the_lowest_out_of_fold_loss_is_chosen():
     model = distiller(teacher_budget=50).fit(ROWS)
     assert list(model.scores_.index) == ["answers", "direct", "comparison"]
     assert model.source_ == model.scores_["cross_entropy"].idxmin()
@@ -413,6 +413,35 @@ def test_judgement_does_not_see_the_label_that_it_is_judged_by():
         scores = model.fit(ROWS, noise, teacher_proba=answers).scores_
         assert scores["accuracy"].max() < 0.65
         assert scores["agreement"].max() < 0.65
+
+
+def test_each_fold_has_its_share_of_the_answers():
+    y = np.arange(100) % 10
+    answers = np.full((100, 10), np.nan)
+    answers[:22] = np.eye(10)[y[:22]]
+    model = distiller(None, GaussianNB())
+    study = model._read(ROWS, y, answers, None, None, 0)
+    folds = model._folds(study)
+    assert np.ptp(np.bincount(folds[study.answered])) <= 1
+    assert np.ptp(np.bincount(folds[study.labelled])) <= 1
+    assert (folds[~study.judges] == -1).all()
+
+
+def test_estimates_that_cost_labels_are_not_used():
+    """What the teacher says is not what the labels say."""
+    y, said = (ROWS[:, 0] > 0).astype(int), (ROWS[:, 1] > 0).astype(int)
+    answers = np.where(np.arange(100)[:, None] < 50, np.eye(2)[said], np.nan)
+    model = distiller(None, LogisticRegression(), n_virtual=300)
+    without = model.fit(ROWS, teacher_proba=answers)
+    assert without.source_ != "answers"
+    with_labels = model.fit(ROWS, y, teacher_proba=answers)
+    losses, right = (
+        with_labels.scores_["cross_entropy"],
+        with_labels.scores_["accuracy"],
+    )
+    assert losses.idxmin() != "answers"
+    assert right.drop("answers").max() < right["answers"]
+    assert with_labels.source_ == "answers"
 
 
 def test_accuracy_is_judged_where_there_are_labels():

@@ -23,7 +23,7 @@ from skcoop._gate import _gains, decide, judged_rows, present_scores, score
 from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
 from skcoop._task import content_keys, make_task
-from skcoop._teaching import Answers, _background_rows, choose_teachers
+from skcoop._teaching import Answers, _outside, _seen_by_search, choose_teachers
 
 
 def small_task(n=60, n_folds=3, owners=None, seed=0):
@@ -203,24 +203,26 @@ class TestBackground:
     def test_rows_outside_of_the_fold_if_there_are_any(self):
         task = small_task(n=6)
         rows = np.array([0, 1, 3, 4])  # of folds 0, 1, 0, 1
-        assert _background_rows(task, rows, 0, seed=0).tolist() == [1, 4]
-        assert _background_rows(task, rows, 2, seed=0).tolist() == [0, 1, 3, 4]
-        assert _background_rows(task, rows[::2], 0, seed=0).tolist() == [0, 3]
+        assert _outside(task, rows, 0).tolist() == [1, 4]
+        assert _outside(task, rows, 2).tolist() == [0, 1, 3, 4]
+        assert _outside(task, rows[::2], 0).tolist() == [0, 3]
 
-    def test_not_too_many_seeded_and_by_content(self, monkeypatch):
-        monkeypatch.setattr(_teaching, "_MOST_BACKGROUND", 10)
+    def test_not_too_many_from_all_classes_seeded_and_by_content(self, monkeypatch):
         task = small_task()
-        first, again, other = (
-            _background_rows(task, np.arange(60), 0, seed) for seed in (1, 1, 2)
-        )
+        task.codes = (np.arange(60) % 15 == 0).astype(int)  # four of one class
+        rows = np.arange(5, 60)
+        assert _seen_by_search(task, rows, 0) is rows
+        monkeypatch.setattr(_teaching, "_MOST_BACKGROUND", 10)
+        first, again, other = (_seen_by_search(task, rows, seed) for seed in (1, 1, 2))
         assert len(first) == 10
-        assert (task.folds[first] != 0).all()
+        assert np.isin(first, rows).all()
+        assert task.codes[first].sum() == 3  # all that there are
         assert (np.diff(first) > 0).all()
         np.testing.assert_array_equal(first, again)
         assert set(first) != set(other)
         order = np.random.default_rng(0).permutation(60)
-        task.keys, task.folds = task.keys[order], task.folds[order]
-        moved = _background_rows(task, np.arange(60), 0, 1)
+        task.keys, task.codes = task.keys[order], task.codes[order]
+        moved = _seen_by_search(task, np.flatnonzero(order >= 5), 1)
         assert set(order[moved]) == set(first)
 
 
