@@ -27,7 +27,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop import CooperativeDistiller
+from skcoop import CooperativeDistiller, _teaching
+from skcoop._folds import fold_of_each_row
 from skcoop._lessons import Lessons
 from skcoop.counterfactuals import BatchedDice, Counterfactuals
 
@@ -1148,6 +1149,32 @@ def test_engine_cannot_hand_over_rows(dtype, disguise, frame):
     assert distiller.history_["found"].sum() > 5
     held = set(keys(distiller.named_estimators_["a"]._fit_X))
     assert not held & (set(keys(X[owner == "b"])) - set(keys(X[owner == "a"])))
+
+
+def test_no_lesson_repeats_a_row_that_the_search_did_not_see(monkeypatch):
+    """The teacher reads fewer columns than its student, and few of its rows."""
+    monkeypatch.setattr(_teaching, "_MOST_BACKGROUND", 20)
+    n_lessons = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.integers(0, 12, (240, 3)).astype(float)
+        y = (X[:, 0] + X[:, 1] + rng.normal(0, 2, 240) > 11).astype(int)
+        owner = np.array(["few", "all"], dtype=object)[np.arange(240) % 2]
+        table = pd.DataFrame(X, columns=["p", "q", "r"])
+        reads = make_column_transformer(("passthrough", ["p", "q"]))
+        members = [
+            ("few", make_pipeline(reads, GaussianNB())),
+            ("all", DecisionTreeClassifier(max_depth=2)),
+        ]
+        distiller = CooperativeDistiller(members, accept=None, cv=3, random_state=0)
+        lessons = distiller.fit(table, y, silos=owner).lessons_
+        lessons = lessons[lessons["teacher"] == "few"]
+        n_lessons += len(lessons)
+        folds = fold_of_each_row(3, table, y, (owner == "all").astype(int), {})
+        for lesson in lessons.itertuples():
+            seen = (owner == "few") & (folds != folds[lesson.source_row])
+            assert not (X[seen][:, :2] == [lesson.x__p, lesson.x__q]).all(axis=1).any()
+    assert n_lessons > 50
 
 
 def test_fitted_distiller_carries_no_training_rows():
