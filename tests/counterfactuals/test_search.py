@@ -1,11 +1,13 @@
 """The steps of the search behind the batched engine, one by one."""
 
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from skcoop.counterfactuals import _walk
+from skcoop.counterfactuals import BatchedDice, _batched, _walk
 from skcoop.counterfactuals._search import Search
 from skcoop.counterfactuals._walk import Walk, blocks
 
@@ -33,7 +35,7 @@ def logistic(Z):
 def search_with(formula, X=ROWS[:4], background=ROWS, categorical_features=None):
     return Search(
         Formula(formula),
-        background,
+        np.asarray(background),
         X,
         features_to_vary="all",
         permitted_range=None,
@@ -305,8 +307,8 @@ class TestWayBack:
 
     def test_or_farther_where_that_is_not_good(self):
         """The way left, from alpha to the end, has sixteen steps too."""
-        where, _ = self.back(lambda x: x >= 0.7, 0.5, certain=True)
-        assert where == 1 - 0.5 * 9 / 16
+        where, _ = self.back(lambda x: x >= 0.76, 0.5, certain=True)
+        assert where == 1 - 0.5 * 7 / 16
         where, _ = self.back(lambda x: x >= 0.9999, 0.5, certain=True)
         assert where == 1
 
@@ -378,11 +380,67 @@ class TestAnswer:
         assert found.valid.all()
         assert found.led_to.tolist() == [0]
         assert found.Z[0, 0] == 2 * 9 / 16
+        alone = search_with(
+            lambda Z: np.where(Z[:, 0] > 1, 0.9, 0.1), np.zeros((1, 3)), [[2.5, 0, 0]]
+        )
+        assert alone.answer(posed(alone, [1]), 1)[0].led_to.tolist() == [0]
         # Nobody reaches this one.
         found = search.answer(replace(asked, target=np.array([0.95])), 1)[0]
         assert not found.valid.any()
         assert found.led_to.tolist() == [-1]
         np.testing.assert_array_equal(found.Z, asked.Q)
+
+
+class TestWhatIsHandedOut:
+    X = np.vstack([ROWS[:6] / 10, [[9.0, 9.0, 9.0]]])
+    Y = np.array([0, 1, 0, 1, 0, 1, 5])  # nobody knows the last class
+    TEACHER = Formula(lambda Z: logistic(Z.sum(axis=1)))
+
+    def generate(self, X=X, **params):
+        params = {"background": ROWS, **params}
+        return BatchedDice().generate(self.TEACHER, X, self.Y, **params)
+
+    def test_led_to_a_row_of_the_background_or_nowhere(self):
+        answer = self.generate()
+        assert answer.valid.tolist() == [True] * 6 + [False]
+        assert answer.led_to[-1] == -1
+        ends = ROWS[answer.led_to[:6]]
+        low, high = np.minimum(self.X[:6], ends), np.maximum(self.X[:6], ends)
+        assert ((low <= answer.X_cf[:6]) & (answer.X_cf[:6] <= high)).all()
+
+    def test_how_long_it_took(self):
+        started = perf_counter()
+        seconds = self.generate().seconds
+        assert 0 < seconds < perf_counter() - started
+
+    def test_several_answers_stand_below_the_row_that_they_are_for(self):
+        frame = pd.DataFrame(self.X, columns=list("abc"), index=np.arange(7) * 10)
+        answer = self.generate(
+            frame, background=pd.DataFrame(ROWS, columns=list("abc")), total_CFs=2
+        )
+        assert answer.X_cf.index.tolist() == np.repeat(frame.index, 2).tolist()
+
+    @pytest.mark.parametrize("block", [1, 3, 7])
+    def test_blocks_change_nothing(self, monkeypatch, block):
+        whole = self.generate(total_CFs=2)
+        monkeypatch.setattr(_batched, "_BLOCK", block)
+        parts = self.generate(total_CFs=2)
+        for name in ("X_cf", "valid", "led_to", "proba_after", "target"):
+            np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+
+    def test_rows_that_stay_are_no_copies(self):
+        """The background is the rows themselves, and nothing reaches the target."""
+        teacher = Formula(lambda Z: np.full(len(Z), 0.5))
+        answer = BatchedDice().generate(teacher, ROWS, np.ones(30), background=ROWS)
+        assert not answer.valid.any()
+        assert answer.n_copies == 0
+
+    def test_one_row_that_stays_does_not_stop_the_others(self):
+        X, ends = np.zeros((2, 3)), np.array([[0.0, 0, 0], [1.5, 2.5, 3.5]])
+        search = search_with(lambda Z: np.where(Z[:, 0] > 0.2, 0.9, 0.1), X, ends)
+        asked = replace(posed(search, [1, 1]), target=np.array([0.0, 0.9]))
+        found = search.answer(asked, 1)[0]
+        assert found.valid[1]
 
 
 @pytest.mark.parametrize(
