@@ -232,11 +232,10 @@ def test_peer_or_student_that_fails_at_some_call(odd, make, fault):
 class Hanging(GaussianNB):
     """Hangs in fit, but with certain numbers of rows; then the clock starts."""
 
-    limit = 0.2
-
-    def __init__(self, unless=()):
+    def __init__(self, unless=(), limit=0.2):
         super().__init__()
         self.unless = unless
+        self.limit = limit
 
     def fit(self, X, y):
         if len(X) not in self.unless:
@@ -285,11 +284,10 @@ def test_also_when_members_learn_from_lessons(alarm):
 
 
 @needs_alarm
-def test_a_limit_of_the_user_ends_processes_that_hang(alarm, monkeypatch):
+def test_a_limit_of_the_user_ends_processes_that_hang(alarm):
     """The clock is in this process, and the member that hangs in another."""
-    monkeypatch.setattr(Hanging, "limit", None)
     alarm(KeyboardInterrupt)
-    model = cooperative(Hanging())
+    model = cooperative(Hanging(limit=None))
     signal.setitimer(signal.ITIMER_REAL, 3.0)
     with joblib.parallel_config(n_jobs=2), pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)
