@@ -116,11 +116,11 @@ def translate(
     proposed = {}
     for student, member in enumerate(members):
         lessons = _gather(task, members, student, chosen[student], answers, number)
-        lessons = lessons[~_repeats_a_row(task, member, lessons.Z)]
+        lessons = lessons[~task.repeats(lessons.Z, member.reads)]
         if not len(lessons):
             continue
         lessons.Z = complete(lessons.Z, task.Z[member.rows], task.metric)
-        lessons = lessons[~_repeats_a_row(task, member, lessons.Z)]
+        lessons = lessons[~task.repeats(lessons.Z, member.reads)]
         if len(lessons):
             proposed[student] = lessons
     return proposed
@@ -153,12 +153,6 @@ def _gather(
             ~same_cells(task.Z[rows], Z),
         )
     return gathered
-
-
-def _repeats_a_row(task: Task, member: Member, Z: FloatMatrix) -> NDArray[np.bool_]:
-    """Mark what equals a training row on the columns that the member reads."""
-    known = task.keys_of(np.arange(len(task.y)), member.reads)
-    return np.isin(content_keys(Z[:, member.reads]), known)
 
 
 def without_duplicates(task: Task, lessons: Lessons) -> Lessons:

@@ -68,13 +68,16 @@ class Task:
         """Number of folds."""
         return int(self.folds.max()) + 1
 
-    def keys_of(
-        self, rows: NDArray[np.intp], reads: NDArray[np.bool_]
-    ) -> NDArray[np.uint64]:
-        """Return a number for what each of some rows holds in some columns."""
-        if reads.all():
-            return self.keys[rows]
-        return content_keys(self.Z[np.ix_(rows, reads)])
+    def repeats(
+        self,
+        Z: FloatMatrix,
+        reads: NDArray[np.bool_],
+        rows: NDArray[np.intp] | slice = slice(None),
+    ) -> NDArray[np.bool_]:
+        """Mark what equals one of the rows (by default all) on the columns read."""
+        every = reads.all()
+        known = self.keys[rows] if every else content_keys(self.Z[rows][:, reads])
+        return np.isin(content_keys(Z[:, reads]), known)
 
     def __sizeof__(self) -> int:
         """Return the bytes of the rows: backends send what is large only once."""

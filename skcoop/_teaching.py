@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._parallel import delayed, in_parallel
-from skcoop._task import Task, content_keys, mixed
+from skcoop._task import Task, mixed
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     target_probability,
@@ -243,7 +243,7 @@ def _answer(
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
     # The engine cannot tell what repeats a row that it did not see.
-    kept &= ~np.isin(content_keys(Z[:, reads]), task.keys_of(everything, reads))
+    kept &= ~task.repeats(Z, reads, everything)
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
