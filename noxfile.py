@@ -21,7 +21,10 @@ nox.options.error_on_missing_interpreters = False
 def lower_bounds() -> list[str]:
     """Return all that the tests need, pinned to the oldest versions allowed."""
     pins = []
-    listed = [*PROJECT["project"]["dependencies"], *EXTRAS["plot"], *EXTRAS["test"]]
+    extras = ["dask", "exchange", "plot", "progress", "test"]
+    listed = PROJECT["project"]["dependencies"] + [
+        requirement for extra in extras for requirement in EXTRAS[extra]
+    ]
     for requirement in map(Requirement, listed):
         if requirement.name == PROJECT["project"]["name"]:  # as in "skcoop[plot]"
             continue

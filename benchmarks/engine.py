@@ -43,7 +43,7 @@ TABLES = ["breast_cancer", "german", "vehicle", "digits"]
 
 
 def encoded(encoder):
-    strings = make_column_selector(dtype_include=["object", "str"])
+    strings = make_column_selector(dtype_exclude="number")
     return make_column_transformer((encoder, strings), remainder=StandardScaler())
 
 

@@ -103,7 +103,7 @@ def sample(X, y, seed, most=MOST_ROWS):
 
 def encoded(strings, numbers):
     """Return a transformer for string columns and one for the others."""
-    is_string = make_column_selector(dtype_include=["object", "str"])
+    is_string = make_column_selector(dtype_exclude="number")
     is_number = make_column_selector(dtype_include="number")
     return make_column_transformer((strings, is_string), (numbers, is_number))
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
@@ -567,14 +569,16 @@ class CooperativeDistiller(MemberEnsemble):
         """Train the final estimator on the out-of-fold probabilities of step 2."""
         if not self._stacks():
             return None
-        final = LogisticRegression() if isinstance(self.combine, str) else self.combine
-        final = set_seeds(final, seed)
+        own = isinstance(self.combine, str)
+        final = set_seeds(LogisticRegression() if own else self.combine, seed)
         features = stacked(np.array([judgement.proba for judgement in judgements]))
         weights = {}
         if not (task.weights == task.weights[0]).all():
             parameter = weight_parameter(final)
             weights = {} if parameter is None else {parameter: task.weights}
-        return fit_any_labels(final, features, task.y, weights)
+        # scikit-learn 1.6 would send even this to wherever the jobs are.
+        with parallel_config("sequential") if own else nullcontext():
+            return fit_any_labels(final, features, task.y, weights)
 
     @property
     def report_(self) -> Any:

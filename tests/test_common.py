@@ -2,6 +2,7 @@
 
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -19,9 +20,14 @@ def distiller(**params):
 
 
 def peers_and_leader(leader, **params):
-    """Few virtual rows and folds: the checks fit hundreds of times."""
+    """Few virtual rows and folds: the checks fit hundreds of times.
+
+    No tree is among the peers: which of equally good splits it takes may depend on
+    whether rows are weighted or repeated, and between the rows that shows.
+    """
     params = {"n_virtual": 20, "cv": 3, **params}
-    return DiversePeersDistiller(distiller().estimators, leader, **params)
+    peers = [("linear", LogisticRegression()), ("bayes", GaussianNB())]
+    return DiversePeersDistiller(peers, leader, **params)
 
 
 CONFIGURATIONS = [
@@ -47,8 +53,10 @@ LEFT_OUT_BY_THE_BATTERY = [
     estimator_checks.check_transformer_get_feature_names_out,
     estimator_checks.check_transformer_get_feature_names_out_pandas,
 ]
-LEAST_CHECKS = 63
-LEAST_CHECKS_WITH_A_LEADER = 58
+# Each scikit-learn has its own; 1.6 has one less.
+MORE = hasattr(estimator_checks, "check_all_zero_sample_weights_error")
+LEAST_CHECKS = 62 + MORE
+LEAST_CHECKS_WITH_A_LEADER = 57 + MORE
 # None is expected to fail.
 EXPECTED_FAILURES: dict[str, str] = {}
 

@@ -27,6 +27,8 @@ pytest.importorskip("skops")
 
 TREE = "sklearn.tree._tree.Tree"
 DTYPE = "numpy.dtype"
+# A list of columns in scikit-learn 1.6.
+COLUMNS = "sklearn.compose._column_transformer._RemainderColsList"
 RAN = []
 
 
@@ -68,13 +70,13 @@ def test_round_trip(tmp_path, last):
     X, y = table()
     model = pipeline(last).fit(X, y)
     save_member(model, tmp_path / "member.skops")
-    member = load_member(tmp_path / "member.skops", trusted=[TREE, DTYPE])
+    member = load_member(tmp_path / "member.skops", trusted=[TREE, DTYPE, COLUMNS])
     assert isinstance(member, FrozenEstimator)
     np.testing.assert_array_equal(member.predict_proba(X), model.predict_proba(X))
     np.testing.assert_array_equal(member.classes_, ["ill", "well"])
     # Saving what was loaded gives the same once more, not a frozen frozen one.
     save_member(member, str(tmp_path / "again.skops"))
-    again = load_member(str(tmp_path / "again.skops"), trusted=[TREE, DTYPE])
+    again = load_member(str(tmp_path / "again.skops"), trusted=[TREE, DTYPE, COLUMNS])
     assert type(again.estimator) is type(model)
 
 
@@ -101,7 +103,7 @@ def test_untrusted_types_are_named_and_refused(tmp_path):
     X, y = table()
     save_member(pipeline(DecisionTreeClassifier()).fit(X, y), tmp_path / "tree.skops")
     with pytest.raises(ValueError, match=r"not trusted: \['sklearn.tree._tree.Tree'\]"):
-        load_member(tmp_path / "tree.skops", trusted=[DTYPE])
+        load_member(tmp_path / "tree.skops", trusted=[DTYPE, COLUMNS])
     with pytest.raises(ValueError, match="list of names"):
         load_member(tmp_path / "tree.skops", trusted=TREE)
 

@@ -670,6 +670,7 @@ def test_columns_that_only_one_silo_recorded(container):
         oxygen=np.where(owner == "west", np.round(X["age"] * 1.5), np.nan),
         ward=np.where(owner == "south", np.where(X["dose"] > 5, "u", "v"), None),
     )
+    wards = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     group = [
         (
             "north",
@@ -682,7 +683,7 @@ def test_columns_that_only_one_silo_recorded(container):
             "south",
             make_pipeline(
                 make_column_transformer(
-                    (OneHotEncoder(handle_unknown="ignore"), ["ward"]),
+                    (wards, ["ward"]),
                     ("passthrough", ["dose"]),
                 ),
                 DecisionTreeClassifier(max_depth=3),

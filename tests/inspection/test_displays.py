@@ -3,6 +3,7 @@
 import builtins
 from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -441,6 +442,9 @@ def save(display, path):
     display.figure_.savefig(path, dpi=50)
 
 
+@pytest.mark.skipif(
+    matplotlib.__version_info__ < (3, 11), reason="drawn with matplotlib 3.11"
+)
 @pytest.mark.parametrize("name", ["lessons", "gains", "history", "places"])
 def test_picture_is_the_one_that_was_looked_at(name, tmp_path):
     with plt.style.context("default"):
