@@ -191,6 +191,14 @@ def test_ci_runs_the_tests_the_linters_and_the_documentation(run_ci):
 
 
 @needs_ci_script
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_ci_runs_in_a_folder_that_another_checkout_ignores(run_ci, tmp_path):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("*\n")
+    assert run_ci() == (0, CI_CALLS)
+
+
+@needs_ci_script
 @pytest.mark.parametrize("number", range(len(CI_CALLS)))
 def test_ci_fails_with_any_of_its_steps(run_ci, number):
     code, calls = run_ci(failing=CI_CALLS[number])
