@@ -109,18 +109,18 @@ class MostOfTheWay(_Plain):
 @contextmanager
 def unchecked():
     """Let an untouched row pass for a lesson."""
-    from skcoop import _lessons, _teaching
+    from skcoop import _task, _teaching
 
     def believe(task, teacher, rows, Z, found, background, alpha):
         nothing = np.full(len(rows), np.nan)
         return found, nothing, nothing
 
-    def never(task, member, Z):
+    def never(task, Z, *columns_and_rows):
         return np.zeros(len(Z), dtype=bool)
 
     with (
         mock.patch.object(_teaching, "recheck", believe),
-        mock.patch.object(_lessons, "_repeats_a_row", never),
+        mock.patch.object(_task.Task, "repeats", never),
     ):
         yield
 

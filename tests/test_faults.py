@@ -539,7 +539,7 @@ SIGINT_SCRIPT = textwrap.dedent(
     from skcoop import CooperativeDistiller
 
     class Slow(GaussianNB):
-        def __init__(self, seconds=0.3):
+        def __init__(self, seconds=0.6):
             super().__init__()
             self.seconds = seconds
 
@@ -585,7 +585,7 @@ def running_in(group):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_control_c_leaves_no_process_and_no_file(tmp_path):
-    """In the last of the fits, a member hangs."""
+    """A fit takes two seconds at least; in the last of them, a member hangs."""
     delays = np.random.default_rng(0).uniform(0.0, 2.5, size=5)
     script = tmp_path / "script.py"
     script.write_text(SIGINT_SCRIPT)
