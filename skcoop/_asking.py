@@ -12,13 +12,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop._frames import FloatMatrix, take
-from skcoop._members import columns_of
+from skcoop._members import BELOW_ZERO, SLACK, columns_of
 
 # Rows in one call. What a call that fails half-way has answered is lost with it.
 _BATCH = 50
-# Sums of probabilities may miss one by this much: teachers round.
-_SLACK = 1e-2
-# And by this much without being mended.
+# Sums of probabilities may miss one by this much without being mended.
 _ROUNDING = 1e-9
 
 
@@ -131,8 +129,8 @@ def faults_of(proba: FloatMatrix) -> dict[int, str]:
     sums = np.where(missing, 1.0, np.where(np.isfinite(proba), proba, 0.0).sum(axis=1))
     reasons = {
         "holds NaN or infinity": missing,
-        "holds a negative probability": ~missing & (proba < 0).any(axis=1),
-        "does not sum to one": np.abs(sums - 1) > _SLACK,
+        "holds a negative probability": ~missing & (proba < -BELOW_ZERO).any(axis=1),
+        "does not sum to one": np.abs(sums - 1) > SLACK,
     }
     faults: dict[int, str] = {}
     for reason, wrong in reasons.items():
@@ -143,6 +141,7 @@ def faults_of(proba: FloatMatrix) -> dict[int, str]:
 
 def _summing_to_one(proba: FloatMatrix) -> FloatMatrix:
     """Mend what a teacher rounded; answers that were mended before stay as they are."""
+    proba = np.maximum(proba, 0.0)
     sums = proba.sum(axis=1, keepdims=True)
     return np.where(np.abs(sums - 1) > _ROUNDING, proba / sums, proba)
 

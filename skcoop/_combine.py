@@ -10,6 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def top_class(proba: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the most probable class along the last axis, -1 where all are 0.
+
+    That is what a model says which was trained elsewhere, if it takes a row for a class
+    that is none here.
+    """
+    return np.where(proba.any(axis=-1), proba.argmax(axis=-1), -1)
+
+
 def soft_vote(proba: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average the members' probabilities; each row sums to one again.
 
@@ -31,7 +40,7 @@ def soft_vote(proba: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def hard_vote(proba: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the class that most members name; ties go to the first class."""
-    votes = proba.argmax(axis=2)
+    votes = top_class(proba)
     classes = np.arange(proba.shape[2])
     return (votes[:, :, None] == classes).sum(axis=0).argmax(axis=1)
 

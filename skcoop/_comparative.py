@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    is_regressor,
+)
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 
@@ -35,7 +40,7 @@ from skcoop._compat import (
 from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import FloatMatrix, TableSchema, take
+from skcoop._frames import FloatMatrix, TableCodec, TableSchema, take
 from skcoop._members import FittedMember, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
@@ -325,14 +330,16 @@ class ComparativeDistiller(
         """Check what was handed in and lay it out, before anybody is asked."""
         check_teacher(self.teacher)
         check.check_learner("student", self.student)
+        if self.comparison is not None and not is_regressor(self.comparison):
+            raise ValueError(
+                f"comparison must be a regressor, got {self.comparison!r}."
+            )
         # First the labels: checking them resets what is known of the columns.
         labels = None if y is None else check.check_labels(self, y)
         X = check.check_table(self, X, reset=True)
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
-        if X_unlabeled is not None:
-            X_unlabeled = check.check_table(self, X_unlabeled, reset=False)
-            X_unlabeled = TableSchema(X).conform(X_unlabeled)
+        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X, TableCodec(X))
         known = classes_of_answers(self.teacher, self.classes, labels, teacher_proba)
         classes = all_classes(known, labels)
         columns = None

@@ -76,7 +76,10 @@ def sample_groups(
         return groups[:, :n_positives], groups[:, n_positives:]
     groups = np.empty((0, size), dtype=np.intp)
     while len(groups) < most:
-        more = draw.integers(n_rows, size=(2 * most, size))
+        if size**2 <= 4 * n_rows:
+            more = draw.integers(n_rows, size=(2 * most, size))
+        else:  # next to no draw would be of distinct rows
+            more = draw.random((most, n_rows)).argsort(axis=1)[:, :size]
         ordered = np.sort(more, axis=1)
         more = more[(ordered[:, 1:] != ordered[:, :-1]).all(axis=1)]
         sides = np.split(more, [n_positives], axis=1)

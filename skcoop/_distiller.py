@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._columns import find_columns
-from skcoop._combine import hard_vote, soft_vote, stacked
+from skcoop._combine import hard_vote, soft_vote, stacked, top_class
 from skcoop._compat import (
     HasMethods,
     Interval,
@@ -381,7 +381,7 @@ class CooperativeDistiller(MemberEnsemble):
             part = progress.part("round").begin(**data)
             # 3. Deficiencies: rows that a student has wrong and a teacher has right;
             # and as many rows of others that it has right, lest it forgets them.
-            said = np.array([j.proba.argmax(axis=1) for j in judgements])
+            said = top_class(np.array([j.proba for j in judgements]))
             pairs = pairs_with_news(students, teachers, changed)
             deficiencies = qualified_teachers(task, said, pairs)
             rehearsed = rehearsed_rows(

@@ -92,7 +92,8 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
                 )
         router.add(
             # No member can have the name of a parameter.
-            cv=check_cv(self.cv, classifier=True),
+            # Given splits route nothing, and reading them could use them up.
+            cv=check_cv(self.cv if hasattr(self.cv, "split") else None),
             method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
         return router

@@ -182,7 +182,7 @@ class _NumberColumn:
         self.in_pandas = column.implementation.is_pandas()
         self.backend = column.implementation
         self.dtype = series.dtype if self.in_pandas else column.dtype
-        self.integral = not column.dtype.is_float()
+        self.integral = column.dtype.is_integer() or column.dtype == nw.Boolean
         # Only NumPy's own whole numbers and booleans have no place for a missing value.
         self.may_be_missing = not (self.integral and isinstance(self.dtype, np.dtype))
         self.has_nulls = not self.in_pandas and bool(column.is_null().any())
@@ -338,13 +338,13 @@ class TableSchema:
         for name in frame.columns:
             values = _objects(frame[name].to_native())
             columns[name] = [None if pd.isna(v) else v for v in values]
+        types = self._types(frame.columns)
         if self.backend.is_pandas():
             built = {
-                name: self._pandas_column(name, values)
+                name: _pandas_column(types[name], values)
                 for name, values in columns.items()
             }
             return pd.DataFrame(built)
-        types = nw.from_native(self.empty).schema
         return nw.from_dict(
             {
                 name: nw.new_series(name, values, types[name], backend=self.backend)
@@ -352,29 +352,37 @@ class TableSchema:
             }
         ).to_native()
 
-    def _pandas_column(self, name: str, values: list[Any]) -> pd.Series:
-        column = pd.Series(values, dtype=object)
-        dtype = self.empty[name].dtype
-        return column.astype(dtype) if _takes(dtype, column) else column.infer_objects()
-
     def _mend_missing(self, X: Any) -> Any:
+        types = self._types(column_names(X))
         if is_pandas(X):
             types = {
-                name: self.empty[name].dtype
+                name: types[name]
                 for name in X.columns[X.isna().all()]
-                if _takes(self.empty[name].dtype, X[name])
+                if _takes(types[name], X[name])
             }
             return X.astype(types) if types else X
         frame = nw.from_native(X, eager_only=True)
-        schema = nw.from_native(self.empty).schema
         wrong = [
             column.name
             for column in frame.iter_columns()
-            if column.dtype != schema[column.name] and column.is_null().all()
+            if column.dtype != types[column.name] and column.is_null().all()
         ]
         return frame.with_columns(
-            nw.col(name).cast(schema[name]) for name in wrong
+            nw.col(name).cast(types[name]) for name in wrong
         ).to_native()
+
+    def _types(self, names: Sequence[Hashable]) -> dict[Hashable, Any]:
+        """Return the types that columns had in fit: by position if it had others."""
+        in_pandas = is_pandas(self.empty)
+        schema = self.empty.dtypes if in_pandas else nw.from_native(self.empty).schema
+        types = dict(schema.items())
+        same = set(names) <= set(types)
+        return types if same else dict(zip(names, types.values(), strict=True))
+
+
+def _pandas_column(dtype: Any, values: list[Any]) -> pd.Series:
+    column = pd.Series(values, dtype=object)
+    return column.astype(dtype) if _takes(dtype, column) else column.infer_objects()
 
 
 def _takes(dtype: Any, column: pd.Series) -> bool:

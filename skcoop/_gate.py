@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._combine import top_class
 from skcoop._cooperation import Judgement, cross_fit
 from skcoop._lessons import Lessons, without_duplicates
 from skcoop._members import Member
@@ -53,7 +54,7 @@ def judged_rows(task: Task, member: Member, accept: str | None) -> NDArray[np.bo
 
 def score(task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]) -> float:
     """Return the weighted accuracy of out-of-fold answers on the given rows."""
-    right = proba[rows].argmax(axis=1) == task.codes[rows]
+    right = top_class(proba[rows]) == task.codes[rows]
     return float(np.average(right, weights=task.weights[rows]))
 
 
@@ -148,7 +149,7 @@ def _gains(
 
     With the error estimated from the folds' gains g, that is sum(g)^2 > sum(g^2).
     """
-    was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
+    was, became = (top_class(proba) == task.codes for proba in (before, after))
     weights = np.where(rows, task.weights, 0.0)
     gains = np.bincount(task.folds, weights * (1.0 * became - was))
     error = np.sqrt((gains**2).sum())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._attention import Attention
+from skcoop._combine import top_class
 from skcoop._cooperation import describe, named
 from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
@@ -58,7 +59,7 @@ def score(
     Votes have no log loss.
     """
     losses = _log_losses(task, proba)
-    accuracy = np.average(proba.argmax(axis=1) == task.codes, weights=task.weights)
+    accuracy = np.average(top_class(proba) == task.codes, weights=task.weights)
     if not probabilities:
         return float(accuracy), float("nan")
     return float(accuracy), float(np.average(losses, weights=task.weights))
@@ -140,7 +141,7 @@ def _no_worse(
     than its standard error, estimated from the folds' gains g as the root of sum(g^2).
     Without probabilities, it must not lose anything.
     """
-    was, became = (proba.argmax(axis=1) == task.codes for proba in (before, after))
+    was, became = (top_class(proba) == task.codes for proba in (before, after))
     gains = np.bincount(task.folds, task.weights * (1.0 * became - was), task.n_folds)
     rounding = ROUNDING * task.weights.sum()
     if not probabilities:

@@ -22,6 +22,9 @@ from skcoop._frames import column_names, is_frame, select
 from skcoop._progress import Progress
 from skcoop._warnings import warn
 
+# Sums of probabilities may miss one by this much, and probabilities zero: models round.
+SLACK, BELOW_ZERO = 1e-2, 1e-6
+
 
 @dataclass
 class Member:
@@ -121,6 +124,16 @@ class FittedMember:
             raise ValueError(
                 f"Member {self.name!r}: predict_proba returned NaN or infinity. Check "
                 "the model on rows like these, or drop the member."
+            )
+        sums = proba.sum(axis=1)
+        # All zeros is what neighbours say who know nobody near.
+        wrong = (np.abs(sums - 1) > SLACK) & (sums != 0)
+        wrong |= (proba < -BELOW_ZERO).any(axis=1)
+        if wrong.any():
+            raise ValueError(
+                f"Member {self.name!r}: predict_proba returned no probabilities, such "
+                f"as {proba[wrong][0].tolist()}: none may be negative, and a row sums "
+                "to one. Calibrate the model, or drop the member."
             )
         return align(proba, known, self.classes_)
 

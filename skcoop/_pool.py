@@ -56,7 +56,8 @@ class Pool:
         """The rows where comparisons are made, coded columns spread out."""
         places, many = self.metric.embed(self.Z)
         codes = np.nan_to_num(self.Z[:, many], nan=-1.0)
-        return np.hstack([places, codes])
+        # No column counts for more than one.
+        return np.hstack([places, codes / np.maximum(codes.max(axis=0), 1.0)])
 
     def gather(self, values: FloatMatrix, weights: NDArray[np.float64]) -> FloatMatrix:
         """Return the weighted mean of values of X's rows, NaN where there is none.
@@ -98,7 +99,9 @@ def make_pool(X: Any, X_unlabeled: Any, weights: NDArray[np.float64]) -> Pool:
     if X_unlabeled is not None:
         table = stack(table, X_unlabeled)
         n_more = table.shape[0] - len(taking_part)
-        weights_of_all = np.concatenate([weights_of_all, np.ones(n_more)])
+        weights_of_all = np.concatenate(
+            [weights_of_all, np.full(n_more, weights_of_all.mean())]
+        )
     codec = TableCodec(table)
     Z = codec.encode(table)
     check_finite(Z, codec.names)

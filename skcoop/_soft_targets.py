@@ -18,6 +18,7 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import take
 from skcoop._members import fit_any_labels, set_seeds, weight_parameter
@@ -52,9 +53,19 @@ class ProbabilityAverager(ClassifierMixin, BaseEstimator):
         self.classes = classes
 
     def fit(self, X: Any, targets: Any) -> ProbabilityAverager:
-        """Fit the regressor on one row of probabilities for each row of X."""
-        self.regressor_ = clone(self.regressor).fit(X, targets)
+        """Fit the regressor on one row of probabilities for each row of X.
+
+        What comes before it in a pipeline is fitted to the most probable classes.
+        """
         self.classes_ = np.asarray(self.classes)
+        self.regressor_ = clone(self.regressor)
+        if isinstance(self.regressor_, Pipeline) and len(self.regressor_) > 1:
+            before, last = self.regressor_[:-1], self.regressor_.steps[-1]
+            X = before.fit_transform(X, self.classes_[targets.argmax(axis=1)])
+            last[1].fit(X, targets)
+            self.regressor_ = Pipeline([*before.steps, last])
+        else:
+            self.regressor_.fit(X, targets)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -85,7 +96,8 @@ def fit_soft(
     1. Nearest neighbours average probabilities as they average labels.
     2. A classifier that takes ``sample_weight`` gets each row once for each class, with
        the class's probability as its weight: the loss of a row is then the expected
-       one. Repeated rows count towards limits in rows, as `min_samples_leaf` has.
+       one. Repeated rows count towards limits in rows, as `min_samples_leaf` has, and
+       ``class_weight="balanced"`` is worked out from the probabilities.
     3. Any other gets each row ten times, with labels in the proportions of the
        probabilities, rounded by one draw for each row.
 
@@ -110,7 +122,8 @@ def fit_soft(
     Returns
     -------
     fitted : classifier
-        Its ``classes_`` are those classes that have a positive probability somewhere.
+        Its ``classes_`` are those classes that have a positive probability somewhere;
+        with labels drawn, those that were.
     """
     weights = np.ones(len(targets)) if weights is None else weights
     taking_part = np.flatnonzero(weights > 0)
@@ -122,7 +135,6 @@ def fit_soft(
     if len(classes) == 1:
         return DummyClassifier().fit(X, np.repeat(classes, len(targets)))
     estimator = set_seeds(estimator, seed)
-    parameter = weight_parameter(estimator)
     rows, codes = np.nonzero(targets)
     labelled = len(rows) == len(targets)  # no row has two classes
     if labelled and bool((weights == weights[0]).all()):
@@ -130,10 +142,17 @@ def fit_soft(
     if averager := _averager(estimator, classes):
         return averager.fit(X, targets)
     metadata = {}
-    if parameter is not None:
-        metadata = {parameter: weights[rows] * targets[rows, codes]}
+    if parameter := _weight_parameter(estimator):
+        shares = weights[:, None] * targets
+        if balanced := _balanced_parameters(estimator):
+            # Each class has as many rows now: what is to be balanced is their weight.
+            estimator.set_params(**dict.fromkeys(balanced))
+            shares *= shares.sum() / shares.shape[1] / shares.sum(axis=0)
+        metadata = {parameter: shares[rows, codes]}
     else:
         rows, codes = drawn_labels(targets, weights, seed)
+        if len(np.unique(codes)) == 1:
+            return DummyClassifier().fit(take(X, rows), classes[codes])
     # These weights are no metadata of the user's: they go to the last step by its name,
     # whoever has requested what.
     with config_context(enable_metadata_routing=False):
@@ -167,16 +186,41 @@ def drawn_labels(
     return rows, np.minimum(codes, targets.shape[1] - 1)
 
 
+def _last_step(estimator: Any) -> Any:
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _weight_parameter(estimator: Any) -> str | None:
+    """Return the name of a classifier's weights, if all that it fits takes them."""
+    params = _last_step(estimator).get_params(deep=False)
+    inner = [params.get("estimator"), params.get("final_estimator")]
+    for item in params.get("estimators") or []:
+        inner += item if isinstance(item, tuple) else [item]
+    for model in inner:
+        if hasattr(model, "fit") and not (
+            has_fit_parameter(model, "sample_weight") and _weight_parameter(model)
+        ):
+            return None
+    return weight_parameter(estimator)
+
+
+def _balanced_parameters(estimator: Any) -> list[str]:
+    """Return the names of parameters that balance classes by their number of rows."""
+    last = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    names = [f"{last}class_weight", f"{last}estimator__class_weight"]
+    params = estimator.get_params()
+    return [name for name in names if str(params.get(name)).startswith("balanced")]
+
+
 def _averager(estimator: Any, classes: NDArray[Any]) -> ProbabilityAverager | None:
     """Return what averages probabilities as this classifier averages labels."""
-    steps = estimator.steps if isinstance(estimator, Pipeline) else []
-    last = steps[-1][1] if steps else estimator
+    last = _last_step(estimator)
     kind = _AVERAGES.get(type(last))
     if kind is None:
         return None
     known = kind().get_params(deep=False)
     params = last.get_params(deep=False)
     regressor = kind(**{name: v for name, v in params.items() if name in known})
-    if steps:
-        regressor = clone(estimator).set_params(**{steps[-1][0]: regressor})
+    if isinstance(estimator, Pipeline):
+        regressor = clone(estimator).set_params(**{estimator.steps[-1][0]: regressor})
     return ProbabilityAverager(regressor, classes)

@@ -18,7 +18,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcoop._compat import _check_sample_weight, _num_samples
-from skcoop._frames import TableSchema, column_names, is_frame, is_pandas, pop_column
+from skcoop._frames import (
+    TableCodec,
+    TableSchema,
+    column_names,
+    is_frame,
+    is_pandas,
+    pop_column,
+    select,
+)
 from skcoop._members import Member, weight_parameter
 from skcoop._warnings import warn
 
@@ -111,8 +119,8 @@ def check_only_weights(name: str, estimator: Any, metadata: dict[str, Any]) -> N
         )
 
 
-def check_unlabeled(estimator: Any, X_unlabeled: Any, task: Any) -> Any:
-    """Return the rows without a label in the container and the types of X.
+def check_unlabeled(estimator: Any, X_unlabeled: Any, X: Any, codec: TableCodec) -> Any:
+    """Return the rows without a label as X has them: container, types, columns.
 
     Raises
     ------
@@ -122,20 +130,22 @@ def check_unlabeled(estimator: Any, X_unlabeled: Any, task: Any) -> Any:
     """
     if X_unlabeled is None:
         return None
-    if is_frame(task.X) != is_frame(X_unlabeled):
+    if is_frame(X) != is_frame(X_unlabeled):
         raise ValueError(
             f"X_unlabeled is {type(X_unlabeled).__name__}, but X is "
-            f"{type(task.X).__name__}. Hand in both as arrays or both as data frames."
+            f"{type(X).__name__}. Hand in both as arrays or both as data frames."
         )
-    schema = TableSchema(task.X)
+    schema = TableSchema(X)
     try:
         X_unlabeled = schema.conform(check_table(estimator, X_unlabeled, reset=False))
-        Z = task.codec.encode(X_unlabeled)
-        check_finite(np.where(task.codec.coded, 0.0, Z), task.codec.names)
+        Z = codec.encode(X_unlabeled)
+        check_finite(np.where(codec.coded, 0.0, Z), codec.names)
     except (ValueError, TypeError) as error:
         raise ValueError(f"X_unlabeled cannot be used: {error}") from error
-    if is_frame(task.X) and not is_pandas(task.X):
-        own, other = (nw.from_native(X).schema for X in (task.X, X_unlabeled))
+    if is_frame(X) and column_names(X_unlabeled) != codec.names:
+        X_unlabeled = select(X_unlabeled, codec.names)
+    if is_frame(X) and not is_pandas(X):
+        own, other = (nw.from_native(table).schema for table in (X, X_unlabeled))
         wrong = [name for name in own if own[name] != other[name]]
         if wrong:
             raise ValueError(
@@ -307,13 +317,14 @@ def check_owners(
             f"{np.flatnonzero(missing)[0]}). Each row must name its member."
         )
     names = [name for name, _ in estimators]
-    unknown = sorted({str(s) for s in silos if s not in names})
+    unknown = sorted({repr(s) for s in silos if s not in names})
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(
-            f"silos holds labels that are no member's name: {unknown[:5]}{more}. The "
-            f"members are {names}. Name the members after the silos, or add "
-            "(label, 'drop') to estimators to leave the rows of a silo out."
+            f"silos holds labels that are no member's name: "
+            f"[{', '.join(unknown[:5])}]{more}. The members are {names}, all of them "
+            "strings. Name the members after the silos, or add (label, 'drop') to "
+            "estimators to leave the rows of a silo out."
         )
     owners = np.array([names.index(s) for s in silos], dtype=np.intp)
     numbers = {}

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -32,6 +33,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import ComparativeDistiller
+from skcoop._pool import make_pool
 from skcoop._study import SOURCES, better_source
 
 X, y = make_classification(
@@ -143,7 +145,11 @@ def test_mistakes_are_found_before_anybody_is_asked():
         ({"cv": ShuffleSplit(2)}, {}),
         ({"classes": ["a", "a", "b"]}, {}),
         ({"query": "clever"}, {}),
+        ({"comparison": LogisticRegression()}, {}),
+        ({"comparison": KMeans(3)}, {}),
         ({}, {"X_unlabeled": X[:, :3]}),
+        ({}, {"X_unlabeled": pd.DataFrame(X)}),
+        ({}, {"X_unlabeled": np.full_like(X, np.inf)}),
         ({}, {"teacher_proba": np.zeros((3, 3))}),
         ({}, {"sample_weight": np.zeros(100)}),
         ({}, {"y": LABELS[:50]}),
@@ -264,6 +270,18 @@ def test_bad_answers_of_the_teacher_lose_no_paid_one(spoil, message, kept):
     assert model.n_teacher_calls_ == 2
     with pytest.raises(NotFittedError):
         model.predict(ROWS)
+
+
+def test_rounding_below_zero_is_mended():
+    def rounded(rows):
+        proba = FOREST.predict_proba(rows)
+        return proba - [[1e-7, 0, -1e-7]]
+
+    model = distiller(rounded, classes=[0, 1, 2], teacher_budget=40).fit(ROWS)
+    answers = model.teacher_answers_[answered(model)]
+    assert len(answers) == 40
+    assert answers.min() == 0
+    assert_allclose(answers.sum(axis=1), 1)
 
 
 def test_rounded_answers_are_mended():
@@ -700,3 +718,36 @@ def test_a_class_that_the_student_was_not_taught_has_probability_zero_and_no_sco
     with pytest.raises(AttributeError) as error:
         model.decision_function(ROWS)
     assert "only the classes [0, 1] of [0, 1, 2]" in str(error.value.__cause__)
+
+
+def test_columns_of_unlabelled_rows_go_by_their_names():
+    """Texts in another order are refused at once, as everywhere in scikit-learn."""
+    names = [3, 7, 1, 0, 2]
+    rows, more = (pd.DataFrame(part, columns=names) for part in (ROWS, X[250:300]))
+    straight = distiller(lambda A: FOREST.predict_proba(np.asarray(A))).set_params(
+        classes=[0, 1, 2], teacher_budget=30
+    )
+    turned = clone(straight).fit(rows, X_unlabeled=more[names[::-1]])
+    straight.fit(rows, X_unlabeled=more)
+    assert_array_equal(straight.predict_proba(rows), turned.predict_proba(rows))
+    with pytest.raises(ValueError, match="X_unlabeled cannot be used"):
+        straight.fit(rows, X_unlabeled=more.rename(columns={names[0]: 99}))
+
+
+@pytest.mark.parametrize("scale", [2.0**-7, 2.0**7])
+def test_unlabelled_rows_weigh_as_much_as_the_others(scale):
+    plain = distiller(teacher_budget=30).fit(ROWS, X_unlabeled=X[250:300])
+    scaled = distiller(teacher_budget=30).fit(
+        ROWS, X_unlabeled=X[250:300], sample_weight=np.full(len(ROWS), scale)
+    )
+    assert_allclose(plain.predict_proba(X), scaled.predict_proba(X))
+
+
+def test_no_column_counts_for_more_than_one_in_a_choice_of_rows():
+    """Texts of many values lie at their place in the alphabet, between 0 and 1."""
+    names = [f"name {i:03d}" for i in range(len(ROWS))]
+    table = pd.DataFrame(ROWS).assign(name=names).rename(columns=str)
+    pool = make_pool(table, None, np.ones(len(table)))
+    spans = np.ptp(pool.places, axis=0)
+    assert spans.shape == (6,)
+    assert spans.max() <= 1 + 1e-9

@@ -202,3 +202,12 @@ def test_estimates_are_better_than_the_mean_answer(how):
     assert error < 0.6 * blind
     decided = placed.argmax(axis=1) == answers[100:].argmax(axis=1)
     assert decided.mean() > 0.7
+
+
+@pytest.mark.parametrize("size", [24, 30])
+def test_groups_of_next_to_all_rows_are_drawn_as_well(size):
+    positives, negatives = sample_groups(30, size, 50, seed=0)
+    both = np.hstack([positives, negatives])
+    assert both.shape == (50, size)
+    assert all(len(set(group)) == size for group in both.tolist())
+    assert len(np.unique(both, axis=0)) == 50

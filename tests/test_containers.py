@@ -14,7 +14,7 @@ import xgboost
 from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -646,6 +646,21 @@ def test_columns_that_are_missing_at_predict():
         for method in (fitted.predict, fitted.predict_proba, fitted.transform):
             with pytest.raises(ValueError, match=r"(?s)yet now missing.*- b.*- d"):
                 method(lacking)
+
+
+def test_columns_of_other_names_go_by_position():
+    """As in scikit-learn, which warns; also where a column is all missing."""
+    models = [HistGradientBoostingClassifier(max_iter=3), DecisionTreeClassifier()]
+    fitted = distiller(*models).fit(X, y)
+    bare = pd.DataFrame(X.assign(a=np.nan).to_numpy(dtype=float))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        predicted = fitted.predict(bare)
+    np.testing.assert_array_equal(predicted, fitted.predict(X.assign(a=np.nan)))
+    numbered = X.set_axis(range(X.shape[1]), axis=1)
+    by_number = distiller(*models).fit(numbered, y)
+    with pytest.warns(UserWarning, match="fitted without feature names"):
+        predicted = by_number.predict(pl.from_pandas(X))
+    np.testing.assert_array_equal(predicted, by_number.predict(numbered))
 
 
 def test_columns_that_are_new_at_predict():

@@ -25,6 +25,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
@@ -534,6 +535,16 @@ def test_weights_by_request():
     np.testing.assert_array_equal(wants.weights_, weights)
     assert refuses.weights_ is None
     np.testing.assert_array_equal(renames.weights_, other)
+
+
+def test_routing_does_not_use_up_splits_that_are_given():
+    with config_context(enable_metadata_routing=True):
+        recorder = Recorder().set_fit_request(sample_weight=True)
+        model = distiller([("a", recorder), ("b", clone(recorder))])
+        model.set_params(cv=KFold(3).split(X)).fit(X, y, sample_weight=weights)
+        whole = distiller([("a", recorder), ("b", clone(recorder))])
+        whole.set_params(cv=KFold(3)).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(model.transform(X), whole.transform(X))
 
 
 def test_weights_of_silos_by_request():

@@ -575,6 +575,10 @@ class Odd(ClassifierMixin, BaseEstimator):
             "wide": np.full((len(X), 3), 0.5),
             "short": np.full((len(X) - 1, 2), 0.5),
             "flat": np.full(len(X), 0.5),
+            "negative": np.tile([-0.5, 1.5], (len(X), 1)),
+            "too much": np.full((len(X), 2), 0.7),
+            "rounded": np.tile(np.float32([-1e-7, 1 + 1e-7]), (len(X), 1)),
+            "nothing": np.zeros((len(X), 2)),
         }
         return answers[self.answer]
 
@@ -589,6 +593,8 @@ NONSENSE = {
     "wide": r"\(\d+, 3\)",
     "short": r"\(\d+, 2\)",
     "flat": r"\(\d+,\)",
+    "negative": r"no probabilities, such as \[-0.5, 1.5\]",
+    "too much": r"no probabilities, such as \[0.7, 0.7\]",
 }
 
 
@@ -596,6 +602,27 @@ NONSENSE = {
 def test_answers_that_are_no_probabilities(answer, message):
     with pytest.raises(ValueError, match=f"'odd'.*{message}"):
         distiller(("odd", Odd(answer)), tree()).fit(X, y)
+
+
+@pytest.mark.parametrize("answer", ["rounded", "nothing"])
+def test_answers_that_are_good_enough(answer):
+    fitted = distiller(("odd", Odd(answer)), tree()).fit(X, y)
+    assert np.isfinite(fitted.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("combine", ["hard", "soft"])
+def test_a_class_that_is_none_here_is_no_vote_for_another(combine):
+    """A model from elsewhere may take all rows for something else."""
+    far_off = pd.concat([X, X[:1] + 1e6])
+    elsewhere = DecisionTreeClassifier().fit(
+        far_off, ["unsure"] * len(X) + [np.unique(y)[-1]]
+    )
+    members = [("a", FrozenEstimator(elsewhere)), ("b", FrozenEstimator(elsewhere))]
+    fitted = distiller(*members, linear(), combine=combine, n_rounds=1).fit(X, y)
+    scores = fitted.scores_.loc[0]
+    assert scores["a"] == scores["b"] == 0
+    alone = fitted.named_estimators_["linear"]
+    np.testing.assert_array_equal(fitted.predict(X), alone.predict(X))
 
 
 def test_answers_that_are_no_probabilities_at_predict():

@@ -306,6 +306,15 @@ def test_many_unknown_silo_labels_are_not_all_listed():
     assert len(str(error.value)) < 400
 
 
+def test_silo_labels_that_are_numbers():
+    """They look like the names and are none."""
+    X, y, owner = clinics()
+    numbers = pd.factorize(owner)[0]
+    models = [(str(k), GaussianNB()) for k in range(3)]
+    with pytest.raises(ValueError, match=r"\[0, 1, 2\]. The members are \['0', '1'"):
+        CooperativeDistiller(models).fit(X, y, silos=numbers)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
 def test_missing_silo_labels(missing):
     X, y, owner = clinics()

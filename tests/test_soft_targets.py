@@ -4,12 +4,25 @@ import numpy as np
 import pytest
 from sklearn import config_context, get_config
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    NeighborhoodComponentsAnalysis,
+    RadiusNeighborsClassifier,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -179,3 +192,100 @@ def test_open_seeds_are_set():
     first, second = (fit_soft(forest, X, SOFT, CLASSES, seed=7) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     assert forest.random_state is None
+
+
+NO_WEIGHTS = LinearDiscriminantAnalysis()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CalibratedClassifierCV(NO_WEIGHTS, cv=3),
+        make_pipeline(StandardScaler(), CalibratedClassifierCV(NO_WEIGHTS, cv=3)),
+        # Calibration hands no weights through a pipeline.
+        CalibratedClassifierCV(make_pipeline(StandardScaler(), GaussianNB()), cv=3),
+        BaggingClassifier(NO_WEIGHTS, 5),
+        VotingClassifier([("a", NO_WEIGHTS), ("b", GaussianNB())], voting="soft"),
+        StackingClassifier([("a", GaussianNB())], KNeighborsClassifier(), cv=3),
+    ],
+    ids=str,
+)
+def test_weights_that_would_not_arrive_become_labels(estimator):
+    """Half of them would take each row for one of every class."""
+    soft = fit_soft(estimator, X, 0.7 * LABELS + 0.1, CLASSES)
+    bare = clone(estimator).fit(X, CLASSES[y])
+    right = (soft.predict(X) == CLASSES[y]).mean()
+    assert right > (bare.predict(X) == CLASSES[y]).mean() - 0.1
+
+
+@pytest.mark.parametrize(
+    "estimator", [CalibratedClassifierCV(GaussianNB(), cv=3), AdaBoostClassifier()]
+)
+def test_weights_arrive_where_all_take_them(estimator):
+    """Labels are drawn by the seed; here nothing is drawn."""
+    first, second = (
+        fit_soft(clone(estimator), X, SOFT, CLASSES, weights=WEIGHTS, seed=seed)
+        for seed in (0, 1)
+    )
+    np.testing.assert_allclose(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DecisionTreeClassifier(max_depth=3, class_weight="balanced", random_state=0),
+        HistGradientBoostingClassifier(max_iter=20, class_weight="balanced"),
+        RidgeClassifier(class_weight="balanced"),
+        RandomForestClassifier(
+            20, max_depth=3, class_weight="balanced_subsample", random_state=0
+        ),
+        make_pipeline(StandardScaler(), RidgeClassifier(class_weight="balanced")),
+        BaggingClassifier(
+            DecisionTreeClassifier(max_depth=3, class_weight="balanced"), random_state=0
+        ),
+    ],
+    ids=str,
+)
+def test_balanced_classes_stay_balanced(estimator):
+    """Each class has as many rows once there is a row for each class."""
+    draw = np.random.default_rng(1)
+    rare = (draw.random(600) < 0.1).astype(int)
+    table = draw.normal(size=(600, 2)) + rare[:, None]
+    targets = 0.96 * np.eye(2)[rare] + 0.02
+    soft = fit_soft(estimator, table, targets, np.arange(2)).predict(table)
+    bare = clone(estimator).fit(table, rare).predict(table)
+    found, expected = soft[rare == 1].mean(), bare[rare == 1].mean()
+    assert expected > 0.6
+    assert found > expected - 0.15
+
+
+def test_balancing_keeps_the_total_weight():
+    """A penalty of the coefficients weighs against it."""
+    model = LogisticRegression(class_weight="balanced", C=0.01)
+    ours = fit_soft(model, X, SOFT, CLASSES, weights=WEIGHTS)
+    # This one works its balance out from the weights, too.
+    rows = np.repeat(np.arange(len(X)), 3)
+    theirs = clone(model).fit(
+        X[rows], np.tile(CLASSES, len(X)), (WEIGHTS[:, None] * SOFT).ravel()
+    )
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "before", [SelectKBest(k=3), NeighborhoodComponentsAnalysis(random_state=0)]
+)
+def test_neighbours_behind_a_step_that_needs_labels(before):
+    model = make_pipeline(before, KNeighborsClassifier(5))
+    soft = fit_soft(model, X, 0.7 * LABELS + 0.1, CLASSES)
+    seen = clone(before).fit(X, CLASSES[y]).transform(X)
+    _, near = KNeighborsClassifier(5).fit(seen, y).kneighbors(seen)
+    expected = (0.7 * LABELS + 0.1)[near].mean(axis=1)
+    np.testing.assert_allclose(soft.predict_proba(X), expected)
+
+
+def test_draws_of_a_single_class():
+    """No draw need fall to a class that is next to impossible everywhere."""
+    targets = np.column_stack([np.full(9, 0.9999), np.full(9, 0.0001)])
+    model = fit_soft(NO_WEIGHTS, X[:9], targets, CLASSES[:2])
+    np.testing.assert_array_equal(model.classes_, CLASSES[:1])
+    np.testing.assert_array_equal(model.predict(X), CLASSES[:1].repeat(len(X)))

@@ -1,5 +1,7 @@
 """Virtual rows lie between rows, in the table's own container and types."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -95,3 +97,17 @@ def test_one_distinct_row_is_all_there_is():
     rows, weights = virtual_rows(np.ones((4, 2)), 3)
     assert_array_equal(rows, np.ones((3, 2)))
     assert_array_equal(weights, [4, 4, 4])
+
+
+@pytest.mark.parametrize("container", ["polars", "pandas"])
+def test_decimals_are_no_whole_numbers(container):
+    cells = [Decimal("0.25"), Decimal("0.50"), Decimal("1.00")] * 5
+    table = pl.DataFrame({"p": pl.Series(cells, dtype=pl.Decimal(10, 2))})
+    if container == "pandas":
+        table = table.to_pandas(use_pyarrow_extension_array=True)
+    rows, _ = virtual_rows(table, 200, seed=0)
+    values = np.array([float(value) for value in rows["p"]])
+    assert rows["p"].dtype == table["p"].dtype
+    assert len(np.unique(values)) > 20
+    assert values.min() >= 0.25
+    assert values.max() <= 1
