@@ -451,6 +451,12 @@ class CooperativeDistiller(MemberEnsemble):
         return not isinstance(self.combine, str) or self.combine == "stack"
 
     def _engine(self) -> Any:
+        if isinstance(self.counterfactuals, type):
+            name = self.counterfactuals.__name__
+            raise ValueError(
+                f"counterfactuals must be an engine, got the class {name}. Write "
+                f"{name}()."
+            )
         if not isinstance(self.counterfactuals, str):
             return self.counterfactuals
         if self.counterfactuals == "batched":

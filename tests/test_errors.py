@@ -187,6 +187,10 @@ def test_frozen_ensemble(ensemble):
         ({"n_rounds": None}, "'n_rounds'"),
         ({"counterfactuals": "dice"}, "'counterfactuals'.*'batched'"),
         ({"counterfactuals": object()}, "'counterfactuals'.*'generate'"),
+        (
+            {"counterfactuals": BatchedDice},
+            r"the class BatchedDice. Write BatchedDice\(\)",
+        ),
         ({"accept": "none"}, "'accept'.*'own'"),
         ({"accept": True}, "'accept'"),
         ({"combine": "mean"}, "'combine'.*'stack'"),
