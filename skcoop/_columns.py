@@ -96,7 +96,9 @@ def _parts(estimator: Any) -> list[Any]:
         return []
     for attribute in ("estimators_", "calibrated_classifiers_"):
         if hasattr(estimator, attribute):
-            parts = np.ravel(np.array(getattr(estimator, attribute), dtype=object))
+            parts = getattr(estimator, attribute)
+            # To NumPy, a list of pipelines would be a table of their steps.
+            parts = parts.ravel() if isinstance(parts, np.ndarray) else parts
             return [p.estimator if hasattr(p, "calibrators") else p for p in parts]
     for attribute in ("estimator_", "best_estimator_"):
         if hasattr(estimator, attribute):

@@ -220,7 +220,8 @@ class _CodedColumn:
     def __init__(self, series: Any, name: Hashable):
         column = nw.from_native(series, series_only=True)
         # Times and integers beyond 2**53 cannot be searched over: they are carried.
-        self.is_time = column.dtype.is_temporal()
+        is_period = isinstance(getattr(series, "dtype", None), pd.PeriodDtype)
+        self.is_time = is_period or column.dtype.is_temporal()
         self.varies = not (self.is_time or column.dtype.is_integer())
         codes, self.levels = _factorize(_objects(series), name)
         self.may_be_missing = bool((codes < 0).any())
@@ -347,7 +348,7 @@ class TableSchema:
             return pd.DataFrame(built)
         return nw.from_dict(
             {
-                name: nw.new_series(name, values, types[name], backend=self.backend)
+                name: _native_column(name, values, types[name], self.backend)
                 for name, values in columns.items()
             }
         ).to_native()
@@ -381,8 +382,27 @@ class TableSchema:
 
 
 def _pandas_column(dtype: Any, values: list[Any]) -> pd.Series:
+    """Return values in a type if it can hold them, else in the one that suits them."""
     column = pd.Series(values, dtype=object)
-    return column.astype(dtype) if _takes(dtype, column) else column.infer_objects()
+    known = getattr(dtype, "categories", None)
+    if known is not None and not column.dropna().isin(known).all():
+        return column.infer_objects()
+    try:
+        cast = column.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        return column.infer_objects()
+    back = [None if pd.isna(cell) else cell for cell in cast.astype(object)]
+    return cast if back == values else column.infer_objects()
+
+
+def _native_column(name: str, values: list[Any], dtype: Any, backend: Any) -> Any:
+    """Do the same outside pandas."""
+    column = nw.new_series(name, values, backend=backend)
+    try:
+        cast = column.cast(dtype)
+    except Exception:  # each library has errors of its own
+        return column
+    return cast if cast.to_list() == values else column
 
 
 def _takes(dtype: Any, column: pd.Series) -> bool:
@@ -524,7 +544,9 @@ class TableCodec:
         columns = {}
         for j, (name, column) in enumerate(zip(self.names, self.columns, strict=True)):
             cells = column.decode(Z[:, j])
-            if not self.is_array:
+            if not self.is_array and column.coded:
+                cells = pd.Series(_objects(cells)).infer_objects()
+            elif not self.is_array:
                 cells = nw.from_native(cells, series_only=True).to_numpy()
             columns[name] = cells
         return pd.DataFrame(columns)

@@ -180,7 +180,8 @@ class Record:
     def _lines(self, student: int, lessons: Lessons, kept: Lessons) -> pd.DataFrame:
         task = self.task
         names = np.array([member.name for member in self.members], dtype=object)
-        labels = np.asarray(task.codec.names, dtype=object)
+        labels = np.empty(len(task.codec.names), dtype=object)
+        labels[:] = task.codec.names  # tuples stay what they are
         stayed = set(zip(kept.round.tolist(), kept.source.tolist(), strict=True))
         made = zip(lessons.round.tolist(), lessons.source.tolist(), strict=True)
         lines = pd.DataFrame(

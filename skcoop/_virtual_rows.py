@@ -18,11 +18,11 @@ def virtual_rows(
 ) -> tuple[Any, NDArray[np.float64]]:
     """Draw rows between two rows of a table.
 
-    Numbers lie on the way from the one to the other, as in mixup, and whole numbers are
-    rounded. Anything else, and a missing cell, is taken from one of the two, more often
-    from the nearer. Every distinct row is the start of as many virtual rows, or one
-    more. A row that occurs twice counts as one of twice the weight, and the order of
-    the rows does not matter.
+    Numbers lie on the way from the one to the other, as in mixup, rounded where the
+    column is of a type for whole numbers. Anything else, and a missing cell, is taken
+    from one of the two, more often from the nearer. Every distinct row is the start of
+    as many virtual rows, or one more. A row that occurs twice counts as one of twice
+    the weight, and the order of the rows does not matter.
 
     Parameters
     ----------

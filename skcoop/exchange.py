@@ -10,7 +10,9 @@ need the extra ``exchange``: ``pip install "skcoop[exchange]"``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
 from zipfile import BadZipFile
@@ -19,8 +21,6 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-
-from skcoop._cooperation import describe
 
 __all__ = ["load_member", "save_member"]
 
@@ -129,25 +129,42 @@ def load_member(
         )
     skops = _skops()
     path = fspath(file)
-    try:
+    with _refusing(path):
         types = set(skops.get_untrusted_types(file=path))
-    except FileNotFoundError:
-        raise
-    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is no file that save_member wrote ({describe(error)}). Ask for "
-            "one; never unpickle a model from elsewhere."
-        ) from error
     unknown = sorted(types - set(trusted) - set(_OWN_TYPES))
     if unknown:
         raise ValueError(
             f"{path} holds objects of types that are not trusted: {unknown}. If you "
             f"know them all to be harmless, pass trusted={unknown}."
         )
-    member = skops.load(path, trusted=sorted(types))
+    with _refusing(path):
+        member = skops.load(path, trusted=sorted(types))
     if not _is_model(member):
         raise ValueError(f"{path} holds no classifier but {member!r}.")
+    check_is_fitted(member, msg=f"{path} holds a classifier that is not fitted.")
     return FrozenEstimator(member)
+
+
+# What skops raises when a file is none of its own, or damaged.
+_FAULTS = (
+    *(BadZipFile, OSError, EOFError, zlib.error, RecursionError),
+    *(KeyError, ValueError, TypeError, AttributeError),
+)
+
+
+@contextmanager
+def _refusing(path: str) -> Iterator[None]:
+    """Say of a foreign or damaged file what it is not, and nothing of its own."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except _FAULTS as error:
+        raise ValueError(
+            f"{path} is no file that save_member wrote, or it is damaged "
+            f"({type(error).__name__}). Ask for another; never unpickle a model from "
+            "elsewhere."
+        ) from error
 
 
 def _is_model(member: Any) -> bool:

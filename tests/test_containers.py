@@ -17,6 +17,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -661,6 +662,41 @@ def test_columns_of_other_names_go_by_position():
     with pytest.warns(UserWarning, match="fitted without feature names"):
         predicted = by_number.predict(pl.from_pandas(X))
     np.testing.assert_array_equal(predicted, by_number.predict(numbered))
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ([0, 1, 2, 3], [1.9, 0.9, 2.9, 1.5]),
+        ([False, True, False, True], [0.5, 7.0, 1.0, 0.0]),
+        (np.int8([0, 1, 2, 3]), [300, -300, 1, 2]),
+        (pd.Categorical([1.0, 2.0, None, 3.0]), [9.0, 1.0, 2.0, 3.0]),
+    ],
+    ids=["whole", "bool", "int8", "category"],
+)
+def test_another_container_changes_no_value(known, asked):
+    """What the types of fit cannot hold keeps its own."""
+    table = pd.DataFrame({"a": pd.Series(known).repeat(30), "b": np.arange(120.0)})
+    labels = np.arange(120) % 7 > 2
+    model = HistGradientBoostingClassifier(max_iter=20, categorical_features=[])
+    fitted = distiller(model, GaussianNB() if table["a"].notna().all() else model)
+    fitted.fit(table, labels)
+    rows = pd.DataFrame({"a": asked, "b": np.linspace(0, 99, 4)})
+    np.testing.assert_array_equal(
+        fitted.predict_proba(pl.from_pandas(rows)), fitted.predict_proba(rows)
+    )
+
+
+def test_arrays_for_a_fit_on_polars():
+    """An array has one type for all columns."""
+    table = X.assign(c=np.arange(N) % 5)
+    fitted = distiller().fit(pl.from_pandas(table), y)
+    expected = fitted.predict_proba(pl.from_pandas(table))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        of_array = fitted.predict_proba(table.to_numpy())
+    np.testing.assert_array_equal(of_array, expected)
+    halves = table.assign(c=table["c"] + 0.5)
+    assert (fitted.predict_proba(pl.from_pandas(halves)) != expected).any()
 
 
 def test_columns_that_are_new_at_predict():

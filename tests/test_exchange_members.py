@@ -174,6 +174,41 @@ def test_odd_files(tmp_path):
         pass
     with pytest.raises(ValueError, match="no file that save_member wrote"):
         load_member(tmp_path / "empty.skops")
+    with pytest.raises(ValueError, match="no file that save_member wrote"):
+        load_member(tmp_path)
+
+
+def copy_of(path, change):
+    """Write a copy of a file with the contents of each of its parts changed."""
+    copy = path.with_name("copy.skops")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(copy, "w") as other:
+        for name in whole.namelist():
+            other.writestr(name, change(name, whole.read(name)))
+    return copy
+
+
+def test_damaged_files_recommend_no_pickle(tmp_path):
+    """NumPy's own error about a broken array says that one may unpickle it."""
+    X, y = load_breast_cancer(return_X_y=True)
+    save_member(GaussianNB().fit(X, y), tmp_path / "member.skops")
+    broken = copy_of(
+        tmp_path / "member.skops",
+        lambda name, data: b"junk" if name.endswith(".npy") else data,
+    )
+    with pytest.raises(ValueError, match="or it is damaged") as error:
+        load_member(broken)
+    assert "allow_pickle" not in str(error.value)
+    deep = copy_of(tmp_path / "member.skops", lambda *_: b"[" * 100_000)
+    with pytest.raises(ValueError, match="or it is damaged"):
+        load_member(deep)
+
+
+def test_unfitted_classifiers_are_not_loaded(tmp_path):
+    import skops.io
+
+    skops.io.dump(GaussianNB(), tmp_path / "unfitted.skops")
+    with pytest.raises(NotFittedError, match=r"unfitted.skops holds a classifier that"):
+        load_member(tmp_path / "unfitted.skops")
 
 
 def test_only_fitted_classifiers_are_saved(tmp_path):

@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import make_classification
-from sklearn.ensemble import BaggingClassifier, VotingClassifier
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import (
@@ -126,6 +126,24 @@ def test_columns_read(choice, expected, wrap):
     fitted = chooser(choice).fit(X, y)
     fitted = fitted if wrap is None else wrap(fitted)
     assert letters(columns_read(fitted, NAMES)) == expected
+
+
+@pytest.mark.parametrize("kind", [VotingClassifier, StackingClassifier])
+def test_columns_read_by_pipelines_together(kind):
+    """Two pipelines of two steps are no table of four models."""
+    pipes = [("first", chooser(["a", "b"])), ("second", chooser(["b", "d"]))]
+    assert letters(columns_read(kind(pipes).fit(X, y), NAMES)) == "abd"
+
+
+def test_no_lesson_of_a_vote_of_pipelines_repeats_a_row():
+    whole = np.random.default_rng(0).integers(0, 6, (200, 2)).astype(float)
+    table = pd.DataFrame(whole, columns=["a", "b"]).assign(c=np.arange(200.0))
+    labels = (whole[:, 0] > whole[:, 1]).astype(int)
+    pipes = [("first", chooser(["a", "b"])), ("second", chooser(["a", "b"]))]
+    members = [("vote", VotingClassifier(pipes, voting="soft")), tree(max_depth=6)]
+    fitted = distiller(*members, accept=None, n_rounds=1).fit(table, labels)
+    taught = fitted.lessons_.query("student == 'vote'")[["x__a", "x__b"]]
+    assert not set(map(tuple, taught.to_numpy())) & set(map(tuple, whole))
 
 
 @pytest.mark.parametrize("name", NAMELESS)

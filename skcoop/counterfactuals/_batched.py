@@ -165,8 +165,8 @@ class BatchedDice(BaseEstimator):
         seed = 0
         if random_state is not None:
             seed = check_random_state(random_state).randint(2**31)
-        X, background = _checked_tables(X, background)
-        labels = _checked_labels(y, X.shape[0])
+        X, background = checked_tables(X, background)
+        labels = checked_labels(y, X.shape[0])
         search = Search(
             teacher,
             background,
@@ -206,7 +206,7 @@ class BatchedDice(BaseEstimator):
         )
 
 
-def _checked_labels(y: Any, n_rows: int) -> NDArray[Any]:
+def checked_labels(y: Any, n_rows: int) -> NDArray[Any]:
     """Return the labels as objects; a missing one is a class that nobody knows."""
     labels = np.array(y, dtype=object)
     labels[pd.isna(labels)] = None
@@ -218,7 +218,7 @@ def _checked_labels(y: Any, n_rows: int) -> NDArray[Any]:
     return labels
 
 
-def _checked_tables(X: Any, background: Any) -> tuple[Any, Any]:
+def checked_tables(X: Any, background: Any) -> tuple[Any, Any]:
     """Make sure that two tables fit together; bring their columns into one order."""
     if is_frame(X) != is_frame(background):
         raise ValueError(

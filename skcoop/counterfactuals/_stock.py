@@ -20,8 +20,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._columns import columns_read
-from skcoop._compat import Interval, StrOptions
+from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack, with_row_labels
+from skcoop.counterfactuals._batched import checked_labels, checked_tables
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     Counterfactuals,
@@ -168,7 +169,16 @@ class StockDice(BaseEstimator):
         """
         started = perf_counter()
         self._validate_params()
-        labels = np.asarray(y, dtype=object)
+        validate_parameter_constraints(
+            {
+                "alpha": [Interval(Real, 0, 1, closed="both")],
+                "random_state": ["random_state"],
+            },
+            {"alpha": alpha, "random_state": random_state},
+            "generate",
+        )
+        X, background = checked_tables(X, background)
+        labels = checked_labels(y, X.shape[0])
         search = _Search(self, teacher, X, background)
         codec, oracle = search.codec, search.oracle
         Z = codec.encode(X)

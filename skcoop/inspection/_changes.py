@@ -164,7 +164,7 @@ class ChangeDisplay:
         size = (3.5 + 0.42 * shown.shape[1], 2.6 + 0.32 * len(shown))
         self.ax_ = axes(ax, self, size)
         self.figure_ = self.ax_.figure
-        if not len(shown):
+        if not shown.size:
             say_nothing_to_draw(self.ax_, "no lesson was kept")
             return self
         texts = np.vectorize("{:.0f}".format)(100 * shown)

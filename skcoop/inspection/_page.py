@@ -115,7 +115,8 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], numbers: str) -
 
 def _members(members: pd.DataFrame) -> str:
     scores = members[["before", "after"]].to_numpy(dtype=float)
-    lowest, highest = float(pd.Series(scores.ravel()).min()), float(scores.max())
+    judged = pd.Series(scores.ravel())  # others have no score
+    lowest, highest = float(judged.min()), float(judged.max())
     lines = [
         [
             text(member["member"]),

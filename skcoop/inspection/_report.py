@@ -257,8 +257,8 @@ def _rows(
     """Return the cells of some rows of the user's table, without its silo column."""
     X = X if is_frame(X) else np.asarray(X)
     known = [f"x__{name}" for name in column_names(X)]
-    silo = f"x__{estimator.silo_column}"
-    places = [j for j, name in enumerate(known) if name != silo]
+    silo = estimator.silo_column
+    places = [j for j, name in enumerate(known) if silo is None or name != f"x__{silo}"]
     if [known[j] for j in places] != names:
         raise ValueError(
             "X does not have the columns that the distiller was fitted on. Pass the X "

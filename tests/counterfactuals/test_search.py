@@ -6,6 +6,9 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skcoop.counterfactuals import BatchedDice, _batched, _walk
 from skcoop.counterfactuals._search import Search
@@ -458,3 +461,18 @@ def test_blocks_hold_so_many_candidates(n_rows, each, sizes):
     assert [len(block) for block in cut] == sizes
     if cut:
         np.testing.assert_array_equal(np.concatenate(cut), np.arange(n_rows))
+
+
+def test_periods_are_times_and_stay():
+    months = pd.Series(pd.period_range("2000", periods=200, freq="M"))
+    draw = np.random.default_rng(0)
+    X = pd.DataFrame({"month": months, "size": draw.normal(size=200)})
+    y = (X["size"] + draw.normal(0, 0.5, 200) > 0).astype(int)
+    years = FunctionTransformer(lambda t: t.assign(month=t["month"].dt.year))
+    teacher = make_pipeline(years, GaussianNB()).fit(X, y)
+    answers = BatchedDice().generate(teacher, X[:40], y[:40], background=X)
+    assert answers.valid.sum() > 20
+    assert answers.X_cf["month"].equals(X["month"][:40])
+    engine = BatchedDice(features_to_vary=["month"])
+    with pytest.raises(ValueError, match="'month', a column of times"):
+        engine.generate(teacher, X[:40], y[:40], background=X)

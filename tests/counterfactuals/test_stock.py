@@ -1109,3 +1109,31 @@ def test_fault_answers_carry_the_training_table(table):
     )
     carried = pickle.loads(pickle.dumps(result.cf_examples_list[0].data_interface))
     assert len(carried.data_df) == len(table)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"alpha": -3}, "'alpha'.*generate"),
+        ({"alpha": 7}, "'alpha'.*generate"),
+        ({"random_state": "x"}, "'random_state'.*generate"),
+        ({"y": [0, 1]}, "y must hold one class for each of the 5 rows"),
+        ({"background": np.zeros((5, 4))}, "both be data frames or both be arrays"),
+    ],
+)
+def test_what_is_asked_is_checked(wrong, message, iris):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    teacher = LogisticRegression(max_iter=500).fit(X, y)
+    asked = {"y": y[:5], "background": X, **wrong}
+    with pytest.raises(ValueError, match=message):
+        stock().generate(teacher, X[:5], **asked)
+
+
+def test_columns_of_the_background_may_be_in_another_order():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    teacher = LogisticRegression(max_iter=500).fit(X, y)
+    first, second = (
+        stock().generate(teacher, X[:5], y[:5], background=rows, random_state=0)
+        for rows in (X, X[X.columns[::-1]])
+    )
+    pd.testing.assert_frame_equal(first.X_cf, second.X_cf)

@@ -10,8 +10,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from matplotlib.testing.compare import compare_images
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
@@ -459,3 +462,28 @@ if __name__ == "__main__":
     BASELINES.mkdir(exist_ok=True)
     for name, display in pictures().items():
         save(display, BASELINES / f"{name}.png")
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime", "time"])
+def test_lessons_of_days_are_drawn(kind):
+    """In a record they are what they were, so they can be found in the table again."""
+    moments = pd.date_range("2024-01-01 00:00", periods=120, freq="7h")
+    draw = np.random.default_rng(0)
+    X = pl.DataFrame(
+        {
+            "day": [getattr(m, kind)() if kind != "datetime" else m for m in moments],
+            "size": draw.normal(size=120),
+        }
+    )
+    y = (X["size"].to_numpy() + draw.normal(0, 0.5, 120) > 0).astype(int)
+    read = make_column_transformer(("passthrough", ["size"]))
+    members = [
+        ("tree", make_pipeline(read, DecisionTreeClassifier(max_depth=2))),
+        ("bayes", make_pipeline(clone(read), GaussianNB())),
+    ]
+    model = CooperativeDistiller(
+        members, accept=None, n_rounds=1, cv=3, random_state=0
+    ).fit(X, y)
+    shown = LessonDisplay.from_estimator(model, X, y, method=["day", "size"])
+    assert len(shown.lessons) == len(model.lessons_) > 0
+    assert np.isfinite(shown.lessons).all()

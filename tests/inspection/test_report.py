@@ -16,7 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop.inspection import Report
+from skcoop.inspection import ChangeDisplay, Report
 from skcoop.inspection._page import page, text
 from tests.inspection.conftest import OLD, SCRIPT, YOUNG, fit_odd_table, odd_table
 
@@ -228,6 +228,7 @@ def test_a_guest_without_rows_is_not_judged_by_its_own():
     report = distiller.report_
     assert "Nobody judged" not in report.verdict
     assert "not judged" in page(report)
+    assert '"nan"' not in page(report)  # as a place in a picture
 
 
 def test_refusals_and_counts(odd):
@@ -380,3 +381,22 @@ def test_report_does_not_need_matplotlib(odd, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
     assert odd[0].report_._repr_html_()
+
+
+@pytest.mark.parametrize("names", [[("a", 1), ("a", 2), ("b", 1)], ["None", "a", "b"]])
+def test_labels_of_columns_stay_what_they_are(names):
+    """Also tuples, of which NumPy would make a table, and a column called None."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(120, 3)))
+    X.columns = pd.MultiIndex.from_tuples(names) if names[0] != "None" else names
+    y = (X.iloc[:, 0] + rng.normal(0, 0.5, 120) > 0).astype(int)
+    members = [("a", DecisionTreeClassifier(max_depth=2)), ("b", GaussianNB())]
+    model = CooperativeDistiller(
+        members, accept=None, n_rounds=1, cv=3, random_state=0
+    ).fit(X, y)
+    changed = model.lessons_["changed"].explode().dropna()
+    assert len(changed)
+    assert set(changed) <= set(names)
+    report = Report.from_estimator(model, X)
+    assert report.told
+    ChangeDisplay.from_estimator(model)
