@@ -83,7 +83,7 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         routing : MetadataRouter
             The routing of this distiller.
         """
-        router = MetadataRouter(owner=self).add_self_request(self)
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         for name, estimator in self.estimators:
             if not is_dropped(estimator):
                 router.add(

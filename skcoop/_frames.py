@@ -9,6 +9,7 @@ always asked with the container and the dtypes that they were fitted on. A
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
@@ -384,11 +385,11 @@ class TableSchema:
 def _pandas_column(dtype: Any, values: list[Any]) -> pd.Series:
     """Return values in a type if it can hold them, else in the one that suits them."""
     column = pd.Series(values, dtype=object)
-    known = getattr(dtype, "categories", None)
-    if known is not None and not column.dropna().isin(known).all():
-        return column.infer_objects()
     try:
-        cast = column.astype(dtype)
+        with warnings.catch_warnings():
+            # Of numbers that NumPy wraps, and of categories that pandas loses.
+            warnings.simplefilter("ignore")
+            cast = column.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         return column.infer_objects()
     back = [None if pd.isna(cell) else cell for cell in cast.astype(object)]

@@ -157,7 +157,7 @@ def _refusing(path: str) -> Iterator[None]:
     """Say of a foreign or damaged file what it is not, and nothing of its own."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
     except _FAULTS as error:
         raise ValueError(

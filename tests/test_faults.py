@@ -552,15 +552,16 @@ SIGINT_SCRIPT = textwrap.dedent(
     y = (X[:, :3] + rng.normal(0, 0.6, (8000, 3))).argmax(axis=1)
     members = [("slow", Slow()), ("linear", LogisticRegression())]
     model = CooperativeDistiller(members, n_jobs=2, max_lessons=50)
-    n_fits = int(sys.argv[1])
-    for number in range(n_fits):
-        if number == n_fits - 1:
+    left = int(sys.argv[1])
+    while left:
+        if left == 1:
             model.set_params(slow__seconds=10_000)
         try:
             print("begins", flush=True)
             model.fit(X, y)
             print("ended", flush=True)
         except KeyboardInterrupt:
+            left -= 1
             try:
                 check_is_fitted(model)
                 print("fitted", flush=True)
@@ -585,7 +586,11 @@ def running_in(group):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_control_c_leaves_no_process_and_no_file(tmp_path):
-    """A fit takes two seconds at least; in the last of them, a member hangs."""
+    """A fit takes two seconds at least; in the last of them, a member hangs.
+
+    Python drops what is raised while it makes a process ("Exception ignored in"): that
+    fit is whole, and the next one is interrupted instead.
+    """
     delays = np.random.default_rng(0).uniform(0.0, 2.5, size=5)
     script = tmp_path / "script.py"
     script.write_text(SIGINT_SCRIPT)
@@ -599,13 +604,18 @@ def test_control_c_leaves_no_process_and_no_file(tmp_path):
         text=True,
         start_new_session=True,
     ) as process:
+        dropped = 0
         for number, delay in enumerate(delays):
-            assert process.stdout.readline() == "begins\n"
-            time.sleep(delay)
-            # In a terminal, the workers hear the signal too.
-            tell = os.killpg if number % 2 else os.kill
-            tell(process.pid, signal.SIGINT)
-            assert process.stdout.readline() == "interrupted\n"
+            said = "ended\n"
+            while said == "ended\n" and dropped < 3:
+                assert process.stdout.readline() == "begins\n"
+                time.sleep(delay)
+                # In a terminal, the workers hear the signal too.
+                tell = os.killpg if number % 2 else os.kill
+                tell(process.pid, signal.SIGINT)
+                said = process.stdout.readline()
+                dropped += said == "ended\n"
+            assert said == "interrupted\n"
         assert process.wait(60) == 0
     deadline = time.monotonic() + 20
     while running_in(process.pid) and time.monotonic() < deadline:
