@@ -530,13 +530,16 @@ def test_interrupted_at_any_moment(make, n_moments):
 
 SIGINT_SCRIPT = textwrap.dedent(
     """
-    import sys, time
+    import signal, sys, time
     import numpy as np
     from sklearn.exceptions import NotFittedError
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import GaussianNB
     from sklearn.utils.validation import check_is_fitted
     from skcoop import CooperativeDistiller
+
+    # Shells start what is to run in the background with the signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     class Slow(GaussianNB):
         def __init__(self, seconds=0.6):
