@@ -153,8 +153,9 @@ def run(options):
     for n in sizes:
         stacking, ours = (middle(kind, n, "fit") for kind in ("stacking", "distiller"))
         cooperation.append(max(ours - middle("no teaching", n, "fit"), 1e-3))
-        fits = (middle(kind, n, "members") for kind in ("distiller", "no teaching"))
-        refits.append(next(fits) - next(fits))
+        refits.append(
+            middle("distiller", n, "members") - middle("no teaching", n, "members")
+        )
         predict = middle("distiller", n, "predict") / middle("voting", n, "predict")
         lines.append(
             [

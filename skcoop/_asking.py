@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop._frames import FloatMatrix, take
-from skcoop._members import BELOW_ZERO, SLACK, columns_of
+from skcoop._members import columns_of, holds_negatives, misses_one
 
 # Rows in one call. What a call that fails half-way has answered is lost with it.
 _BATCH = 50
@@ -125,16 +125,14 @@ def check_answers(proba: Any, n_rows: int, classes: NDArray[Any] | None) -> Floa
 
 def faults_of(proba: FloatMatrix) -> dict[int, str]:
     """Say which rows of answers are no probabilities, and why."""
-    missing = ~np.isfinite(proba).all(axis=1)
-    sums = np.where(missing, 1.0, np.where(np.isfinite(proba), proba, 0.0).sum(axis=1))
     reasons = {
-        "holds NaN or infinity": missing,
-        "holds a negative probability": ~missing & (proba < -BELOW_ZERO).any(axis=1),
-        "does not sum to one": np.abs(sums - 1) > SLACK,
+        "holds NaN or infinity": ~np.isfinite(proba).all(axis=1),
+        "holds a negative probability": holds_negatives(proba),
+        "does not sum to one": misses_one(proba),
     }
     faults: dict[int, str] = {}
     for reason, wrong in reasons.items():
-        for row in np.flatnonzero(wrong).tolist():
+        for row in np.flatnonzero(wrong).tolist():  # the first reason counts
             faults.setdefault(row, reason)
     return faults
 

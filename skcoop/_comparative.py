@@ -40,7 +40,7 @@ from skcoop._compat import (
 from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import FloatMatrix, TableCodec, TableSchema, take
+from skcoop._frames import FloatMatrix, TableSchema, take
 from skcoop._members import FittedMember, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
@@ -339,7 +339,7 @@ class ComparativeDistiller(
         X = check.check_table(self, X, reset=True)
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
-        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X, TableCodec(X))
+        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
         known = classes_of_answers(self.teacher, self.classes, labels, teacher_proba)
         classes = all_classes(known, labels)
         columns = None

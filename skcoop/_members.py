@@ -23,7 +23,7 @@ from skcoop._progress import Progress
 from skcoop._warnings import warn
 
 # Sums of probabilities may miss one by this much, and probabilities zero: models round.
-SLACK, BELOW_ZERO = 1e-2, 1e-6
+_SLACK, _BELOW_ZERO = 1e-2, 1e-6
 
 
 @dataclass
@@ -125,10 +125,8 @@ class FittedMember:
                 f"Member {self.name!r}: predict_proba returned NaN or infinity. Check "
                 "the model on rows like these, or drop the member."
             )
-        sums = proba.sum(axis=1)
         # All zeros is what neighbours say who know nobody near.
-        wrong = (np.abs(sums - 1) > SLACK) & (sums != 0)
-        wrong |= (proba < -BELOW_ZERO).any(axis=1)
+        wrong = misses_one(proba) & proba.any(axis=1) | holds_negatives(proba)
         if wrong.any():
             raise ValueError(
                 f"Member {self.name!r}: predict_proba returned no probabilities, such "
@@ -136,6 +134,17 @@ class FittedMember:
                 "to one. Calibrate the model, or drop the member."
             )
         return align(proba, known, self.classes_)
+
+
+def misses_one(proba: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark rows of finite numbers whose sum is not one, but for rounding."""
+    with np.errstate(invalid="ignore"):  # infinities may cancel
+        return np.asarray(np.abs(proba.sum(axis=1) - 1) > _SLACK)
+
+
+def holds_negatives(proba: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark rows that hold a number below zero, but for rounding."""
+    return np.asarray((proba < -_BELOW_ZERO).any(axis=1))
 
 
 def align(

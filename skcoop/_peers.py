@@ -366,7 +366,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             members.append(
                 make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
             )
-        unlabeled = check.check_unlabeled(self, X_unlabeled, task.X, task.codec)
+        unlabeled = check.check_unlabeled(self, X_unlabeled, task.X)
         return task, members[:-1], members[-1], unlabeled, rows
 
     def _check_folds(self, task: Task) -> None:

@@ -119,7 +119,7 @@ def check_only_weights(name: str, estimator: Any, metadata: dict[str, Any]) -> N
         )
 
 
-def check_unlabeled(estimator: Any, X_unlabeled: Any, X: Any, codec: TableCodec) -> Any:
+def check_unlabeled(estimator: Any, X_unlabeled: Any, X: Any) -> Any:
     """Return the rows without a label as X has them: container, types, columns.
 
     Raises
@@ -135,7 +135,7 @@ def check_unlabeled(estimator: Any, X_unlabeled: Any, X: Any, codec: TableCodec)
             f"X_unlabeled is {type(X_unlabeled).__name__}, but X is "
             f"{type(X).__name__}. Hand in both as arrays or both as data frames."
         )
-    schema = TableSchema(X)
+    schema, codec = TableSchema(X), TableCodec(X)
     try:
         X_unlabeled = schema.conform(check_table(estimator, X_unlabeled, reset=False))
         Z = codec.encode(X_unlabeled)

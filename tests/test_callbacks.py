@@ -112,12 +112,14 @@ def test_callbacks_change_nothing():
 
 
 def test_members_without_callbacks_are_no_reason_to_warn():
+    listener = Listener()
     scaled = make_pipeline(StandardScaler(), GaussianNB())
     members = [("naive", GaussianNB()), ("tree", DecisionTreeClassifier())]
     nested = CooperativeDistiller([*members, ("scaled", scaled)], cv=3, n_rounds=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        nested.set_callbacks(Listener()).fit(X, y)
+        nested.set_callbacks(listener).fit(X, y)
+    assert {"naive", "tree"} <= {task for _, _, task in listener.heard}
 
 
 def test_frozen_members_hear_nothing():
