@@ -40,8 +40,6 @@ from skcoop._peer_group import diversity, fit_peers, teach_peers
 
 LABELLED, UNLABELLED, TESTED = 200, 400, 1000
 NOISE = {"clean": 0.0, "20 % noise": 0.2}
-# Settings that answer smaller questions run on the first seeds only.
-FEW_SEEDS = 2
 CUT = 1e-6
 
 
@@ -217,31 +215,29 @@ def share_of_label(share):
         _leader._SHARE_OF_LABEL = saved
 
 
-def main_question(split, seed, methods, only=None):
+def main_question(split, seed, methods, *, whole=True):
     """Fit each leader alone, taught in all ways, and gated."""
     result = {}
     attentions = {method: split.attentions(kind) for method, kind in methods.items()}
     for method, own in attentions.items():
         said = own[0].group(test_proba(split))
         result["group", method] = split.score_proba(said)
-    said = None if only else mutual(split)
+    said = mutual(split) if whole else None
     for name, leader in leaders(seed).items():
-        if only and name not in only:
-            continue
         alone = split.member(leader).estimator
         alone = clone(alone).fit(split.X, split.y)
         result[name, "alone"] = split.score(alone)
         for method, own in attentions.items():
             taught = split.taught(leader, own[0])
             result[name, method] = split.score(taught)
-        for method, share in SHARES.items():
+        for method, share in SHARES.items() if whole else ():
             with share_of_label(share):
                 taught = split.taught(leader, attentions["auto"][0])
             result[name, method] = split.score(taught)
         verdict = split.gated(leader, attentions["auto"])
         result[name, "default: auto, gated"] = split.score(verdict.model)
         result[name, "kept"] = np.array([verdict.taught, np.nan])
-        if not only and seed < FEW_SEEDS:
+        if whole:
             costs(split, result, name, alone, verdict.model)
         if said:
             plain = Attention(np.zeros(len(split.members)))
@@ -308,7 +304,7 @@ def costs(split, result, name, alone, model):
                 seconds_of(model.predict_proba, X, 1),
                 seconds_of(distiller.predict_proba, X, 1),
             ]
-            for _ in range(9)
+            for _ in range(3)
         ]
     )
     everybody = seconds_of(lambda X: [m.predict_proba(X) for m in group], X, 1)
@@ -418,48 +414,39 @@ def one_split(name, options, seed, noise, question):
         return main_question(split, seed, METHODS)
     if question == "all rows":
         few = {method: METHODS[method] for method in ("plain average", "auto")}
-        return main_question(split, seed, few, LIGHT)
+        return main_question(split, seed, few, whole=False)
     if question == "virtual":
         return virtual_question(split, seed)
     return rounds_question(split, seed) | number_question(split, seed)
 
 
-LIGHT = ["tree", "tree of depth 5", "logistic regression", "naive Bayes"]
-ALL = [*LIGHT, "forest"]
+LEADERS = ["tree", "tree of depth 5", "logistic regression", "naive Bayes", "forest"]
 
 
 def run(options):
     names = REPORTED[:3] if options.quick else REPORTED
-    few = range(min(options.seeds, FEW_SEEDS))
-    plan = {
-        **{("main", kind): range(options.seeds) for kind in NOISE},
-        **{("parts", kind): few for kind in ["clean"]},
-        **{("virtual", kind): few for kind in NOISE},
-        **{("all rows", kind): few for kind in NOISE},
-    }
+    plan = [
+        *(("main", kind) for kind in NOISE),
+        ("parts", "clean"),
+        *(("virtual", kind) for kind in NOISE),
+        *(("all rows", kind) for kind in NOISE),
+    ]
     jobs = [
         (name, options, seed, NOISE[kind], question)
-        for (question, kind), seeds in plan.items()
+        for question, kind in plan
         for name in names
-        for seed in seeds
+        for seed in range(options.seeds)
     ]
-    splits = iter(side_by_side(one_split, jobs, options))
+    splits = side_by_side(one_split, jobs, options)
+    shape = (len(names), options.seeds)
     by = {}
-    for key, seeds in plan.items():
-        own = [[next(splits) for _ in seeds] for _ in names]
+    for place, key in enumerate(plan):
+        own = splits[place * np.prod(shape) :][: np.prod(shape)]
         by[key] = {
-            # Tables, seeds, figures; costs are of the first seeds only.
-            figure: np.array([[one.get(figure) for one in row] for row in own])
-            for figure in own[0][0]
-            if figure in own[0][-1]
+            # Tables, seeds, figures.
+            figure: np.array([one[figure] for one in own]).reshape(*shape, -1)
+            for figure in own[0]
         }
-        costs = [figure for figure in own[0][0] if figure not in by[key]]
-        by[key].update(
-            {
-                f: np.array([[one[f] for one in row[:FEW_SEEDS]] for row in own])
-                for f in costs
-            }
-        )
     return "\n".join([__doc__.split("\n", 2)[2].strip(), "", *page(names, by)])
 
 
@@ -477,7 +464,7 @@ def loss(differences):
 def gains(figures, keys, first="leader"):
     """Return tables of what the leaders gain in accuracy and in log loss."""
     lines = {0: [], 1: []}
-    for leader in [name for name in ALL if (name, "alone") in figures]:
+    for leader in LEADERS:
         alone = figures[leader, "alone"]
         for what, written in ((0, points), (1, loss)):
             lines[what].append(
@@ -517,12 +504,11 @@ def page(names, by):
     for kind in NOISE:
         figures = by["all rows", kind]
         text += [f"## All rows (up to 1333) and 500 virtual ones, {kind}", ""]
-        text += [f"The first {FEW_SEEDS} seeds.", ""]
         text += gains(figures, ["plain average", "auto", default])
         text += worst(names, figures, default)
     for kind in NOISE:
         text += [f"## Which rows without a label, 200 labelled rows, {kind}", ""]
-        text += [f"Not gated; the first {FEW_SEEDS} seeds.", ""]
+        text += ["Not gated.", ""]
         text += gains(by["virtual", kind], list(VIRTUAL))
     return [*text, *parts(by["parts", "clean"])]
 
@@ -536,7 +522,7 @@ def differences(figures):
             points((figures[leader, "auto"] - figures[leader, k])[..., 0])
             for k in others
         ]
-        for leader in ALL
+        for leader in LEADERS
     ]
     heads = ["auto beyond, accuracy", *others]
     return [table(heads, lines), ""]
@@ -545,7 +531,7 @@ def differences(figures):
 def worst(names, figures, default):
     """Say where leaders lose by more than two standard errors."""
     lines = []
-    for leader in [name for name in ALL if (name, "alone") in figures]:
+    for leader in LEADERS:
         change = figures[leader, default] - figures[leader, "alone"]
         kept = 100 * figures[leader, "kept"][..., 0].mean()
         lines.append([leader, f"{kept:.0f} %"])
@@ -570,7 +556,7 @@ def ceiling_table(figures, default):
         return [f"{a:.3f}", f"{b:.3f}"]
 
     lines = []
-    for leader in ALL:
+    for leader in LEADERS:
         size = figures[leader, "size"].mean(axis=(0, 1))
         seconds = 1000 * figures[leader, "seconds"].mean(axis=(0, 1))
         ratio = figures[leader, "seconds"]
@@ -607,23 +593,21 @@ def parts(figures):
                 [way, number, f"{own[..., 0].mean():.3f}", points(own[..., 1])]
                 + [
                     points((figures[way, number, k] - figures[k, "alone"])[..., 0])
-                    for k in ALL
+                    for k in LEADERS
                 ]
             )
     text = ["## Rounds: diversity, and what each level gives, clean", ""]
     text += [
-        f"The first {FEW_SEEDS} seeds; row attention. In round 1 only the leader is"
-    ]
-    text += [
-        "taught; from round 2 the peers are as well, with a share that ramps up.",
+        "Row attention. In round 1 only the leader is taught; from round 2 the peers "
+        "are as well, with a share that ramps up.",
         "",
     ]
-    heads = ["peers' targets", "round", "diversity", "peers' gain", *ALL]
+    heads = ["peers' targets", "round", "diversity", "peers' gain", *LEADERS]
     text += [table(heads, lines), "", "## How many peers, clean", ""]
-    text += [f"The first of: {', '.join(ORDER)}. The first {FEW_SEEDS} seeds.", ""]
+    text += [f"The first of: {', '.join(ORDER)}.", ""]
     lines = [
         [count]
-        + [points((figures[k, count] - figures[k, "alone"])[..., 0]) for k in ALL]
+        + [points((figures[k, count] - figures[k, "alone"])[..., 0]) for k in LEADERS]
         for count in range(1, len(ORDER) + 1)
     ]
-    return [*text, table(["peers", *ALL], lines), ""]
+    return [*text, table(["peers", *LEADERS], lines), ""]

@@ -267,8 +267,7 @@ def test_page_of_peers(monkeypatch):
     )
     monkeypatch.setattr(peers, "REPORTED", ["made_up"])
     monkeypatch.setattr(peers, "NOISE", {"clean": 0.1})
-    monkeypatch.setattr(peers, "ALL", ["tree", "forest"])
-    monkeypatch.setattr(peers, "LIGHT", ["tree"])
+    monkeypatch.setattr(peers, "LEADERS", ["tree", "forest"])
     used = ["plain average", "average of probabilities", "one weight a peer", "auto"]
     methods = {method: peers.METHODS[method] for method in used}
     monkeypatch.setattr(peers, "METHODS", methods)
@@ -278,13 +277,13 @@ def test_page_of_peers(monkeypatch):
     monkeypatch.setattr(
         peers,
         "leaders",
-        lambda seed: {name: DecisionTreeClassifier(max_depth=2) for name in peers.ALL},
+        lambda seed: dict.fromkeys(peers.LEADERS, DecisionTreeClassifier(max_depth=2)),
     )
     monkeypatch.setattr(peers, "VIRTUAL", dict(list(peers.VIRTUAL.items())[:2]))
     page = peers.run(options())
     assert "nan" not in page
     lines = [line for line in page.splitlines() if line.startswith("| ")]
-    assert sum(line.startswith("| forest |") for line in lines) == 6
+    assert sum(line.startswith("| forest |") for line in lines) == 9
     assert (
         sum(line.startswith(("| attention |", "| plain average |")) for line in lines)
         == 6
