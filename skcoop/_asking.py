@@ -266,7 +266,9 @@ class Inquiry:
         return proba
 
     def _kept(self) -> str:
-        """Say where the answers so far are."""
+        """Say where the answers so far are, if there are any."""
+        if not self.answered.any():
+            return "There is no answer so far."
         return (
             f"The {int(self.answered.sum())} answers so far are in teacher_answers_: "
             "hand them to fit as teacher_proba, and nothing is paid for twice."

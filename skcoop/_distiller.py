@@ -475,8 +475,9 @@ class CooperativeDistiller(MemberEnsemble):
         """Check what was handed in and lay it out for the steps."""
         estimators = check.check_estimators(self.estimators)
         check.check_combine(self.combine)
-        self._validate_names([name for name, _ in self.estimators])
-        X, silos = check.split_silo_column(X, self.silo_column, silos)
+        names = [name for name, _ in self.estimators]
+        self._validate_names(names)
+        X, silos = check.split_silo_column(X, self.silo_column, silos, names)
         # First the labels: checking them resets what is known of the columns.
         y = check.check_labels(self, y)
         X = check.check_table(self, X, reset=True)

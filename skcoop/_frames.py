@@ -130,7 +130,7 @@ def to_plain_pandas(X: Any) -> pd.DataFrame:
     Labels of columns become strings, times their ISO form, missing cells NaN.
     """
     columns = {}
-    for name, series in zip(column_names(X), _columns_of(X), strict=True):
+    for name, series in zip(column_names(X), each_column(X), strict=True):
         cells = pd.Series(_objects(series), dtype=object)
         if nw.from_native(series, series_only=True).dtype.is_temporal():
             cells = cells.map(str, na_action="ignore")
@@ -138,7 +138,7 @@ def to_plain_pandas(X: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _columns_of(X: Any) -> list[Any]:
+def each_column(X: Any) -> list[Any]:
     """Return the columns of a table as series of its own library."""
     if not is_frame(X):
         return [_array_column(X[:, j]) for j in range(X.shape[1])]
@@ -460,7 +460,7 @@ class TableCodec:
             self.backend = nw.from_native(X).implementation
         self.columns = [
             _make_column(series, name)
-            for series, name in zip(_columns_of(X), self.names, strict=True)
+            for series, name in zip(each_column(X), self.names, strict=True)
         ]
         self.coded = np.array([column.coded for column in self.columns], dtype=bool)
         self.integral = np.array([c.integral for c in self.columns], dtype=bool)
@@ -497,7 +497,7 @@ class TableCodec:
         if self.single_dtype is not None:
             return np.array(X, dtype=np.float64)
         Z = np.empty((X.shape[0], len(self.names)))
-        for j, series in enumerate(_columns_of(X)):
+        for j, series in enumerate(each_column(X)):
             Z[:, j] = self.columns[j].encode(series)
         return Z
 

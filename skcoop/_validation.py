@@ -22,6 +22,7 @@ from skcoop._frames import (
     TableCodec,
     TableSchema,
     column_names,
+    each_column,
     is_frame,
     is_pandas,
     pop_column,
@@ -254,8 +255,24 @@ def check_no_missing(X: Any) -> None:
         )
 
 
-def split_silo_column(X: Any, silo_column: Any, silos: Any) -> tuple[Any, Any]:
+def split_silo_column(
+    X: Any, silo_column: Any, silos: Any, names: Sequence[str]
+) -> tuple[Any, Any]:
     """Take the silo labels out of the table, if they are there.
+
+    A column that holds nothing but names of members, where nobody said who owns which
+    row, is most likely a silo column that was forgotten: that is a warning.
+
+    Parameters
+    ----------
+    X : array-like or data frame
+        The table as handed in.
+    silo_column : str or None
+        The column of the silo labels.
+    silos : array-like or None
+        The silo labels, if they are apart.
+    names : list of str
+        The names of all members.
 
     Returns
     -------
@@ -265,6 +282,8 @@ def split_silo_column(X: Any, silo_column: Any, silos: Any) -> tuple[Any, Any]:
         The silo labels.
     """
     if silo_column is None:
+        if silos is None and is_frame(X) and X.shape[0]:
+            _warn_of_forgotten_silos(X, names)
         return X, silos
     if silos is not None:
         raise ValueError(
@@ -281,6 +300,21 @@ def split_silo_column(X: Any, silo_column: Any, silos: Any) -> tuple[Any, Any]:
             f"{column_names(X)}."
         )
     return pop_column(X, silo_column)
+
+
+def _warn_of_forgotten_silos(X: Any, names: Sequence[str]) -> None:
+    for column, series in zip(column_names(X), each_column(X), strict=True):
+        cells = nw.from_native(series, series_only=True)
+        # The first cell says no at once for nearly all columns.
+        if not isinstance(cells[0], str) or cells[0] not in names:
+            continue
+        values = set(cells.unique().to_list())
+        if len(values) > 1 and values <= set(names):
+            warn(
+                f"Column {column!r} holds the names of members and nothing else, and "
+                "every member trains on all rows. If it says whose row it is, pass "
+                f"silo_column={column!r}."
+            )
 
 
 def check_owners(

@@ -264,9 +264,11 @@ def test_bad_answers_of_the_teacher_lose_no_paid_one(spoil, message, kept):
         lambda rows: spoil(FOREST.predict_proba(rows)), classes=[0, 1, 2],
         teacher_budget=2,
     )  # fmt: skip
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         model.fit(ROWS)
     assert answered(model).sum() == kept
+    # Nothing is no answer that could be handed in again.
+    assert ("hand them to fit" in str(raised.value)) == (kept > 0)
     assert model.n_teacher_calls_ == 2
     with pytest.raises(NotFittedError):
         model.predict(ROWS)

@@ -12,7 +12,7 @@ from skcoop.__main__ import clinics, compare, main, members, verdict
 def test_clinics_differ_in_rows_and_columns():
     train, test, columns = clinics(seed=0)
     assert len(train) + len(test) == 569
-    assert set(train["clinic"]) == set(columns) == {"mean", "error", "worst"}
+    assert set(train["clinic"]) == set(columns) == {"north", "south", "west"}
     measured = [set(names) for names in columns.values()]
     assert len(set.intersection(*measured)) == 3
     assert set.union(*measured) == set(train.columns) - {"clinic", "target"}
@@ -22,7 +22,7 @@ def test_clinics_differ_in_rows_and_columns():
         absent = rows.columns.difference([*names, "clinic", "target"])
         assert rows[absent].isna().all(axis=None)
     radius = train.groupby("clinic")["mean radius"].mean()
-    assert radius["mean"] < radius["error"] < radius["worst"]
+    assert radius["north"] < radius["south"] < radius["west"]
     assert len({type(model[-1]) for _, model in members(columns)}) == 3
 
 

@@ -204,7 +204,7 @@ class LessonDisplay:
         self.figure_ = self.ax_.figure
         ways = np.stack([self.rows[self.sources], self.lessons])
         self.ax_.plot(
-            *(ways[:, :, 0], ways[:, :, 1]), color=GREY, linewidth=0.5, alpha=0.3
+            *(ways[:, :, 0], ways[:, :, 1]), color=GREY, linewidth=0.6, alpha=0.5
         )
         hollow = {"facecolors": "none", "linewidths": 0.8, "s": 16, "alpha": 0.45}
         full = {"edgecolors": "black", "linewidths": 0.6, "s": 30, "zorder": 3}

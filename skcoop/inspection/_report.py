@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from skcoop._frames import column_names, is_frame, is_pandas, take, to_plain_pandas
+from skcoop._validation import is_dropped
 from skcoop.inspection._history import refusals
 from skcoop.inspection._page import page, section
 from skcoop.inspection._style import check_distiller
@@ -173,6 +174,12 @@ def _verdict(estimator: Any) -> str:
     scores, lessons = estimator.scores_, estimator.lessons_
     if len(scores) == 1:
         return "The members are as they were: no round of teaching took place."
+    models = [m for m in estimator.named_estimators.values() if not is_dropped(m)]
+    if not any(hasattr(model, "predict_proba") for model in models):
+        return (
+            "The members are as they were: none of them has predict_proba, so none "
+            "could teach."
+        )
     if not len(lessons):
         return (
             "The members are as they were: where one was wrong, no teacher that it "

@@ -165,6 +165,8 @@ class TransferDisplay:
         name_cells(self.ax_, [text_of(name) for name in table.index], names)
         self.ax_.set_xlabel("student, and its gain out of fold in points")
         self.ax_.set_ylabel("teacher")
+        if not self.lessons.to_numpy().any():
+            self.ax_.set_title("no lesson was kept")
         self.figure_.colorbar(image, ax=self.ax_, label=label)
         return self
 

@@ -338,7 +338,8 @@ def test_what_is_left_out_is_counted(many):
 def test_no_lesson_no_heat_map(idle):
     shown = show(ChangeDisplay, idle)
     assert "no lesson was kept" in texts(shown.ax_)
-    assert "no lesson was kept" in texts(show(LessonDisplay, idle).ax_)
+    for display in (LessonDisplay, TransferDisplay):
+        assert "no lesson was kept" in texts(show(display, idle).ax_)
 
 
 # Scores by round

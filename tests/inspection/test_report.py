@@ -11,8 +11,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
@@ -181,6 +182,14 @@ def test_verdict_where_there_was_nothing_to_teach(idle):
     assert "no teacher that it could trust had an answer" in report.verdict
     assert report.told == []
     assert "No lesson was kept." in page(report)
+
+
+def test_verdict_where_nobody_can_teach():
+    _, X, y = small()
+    mute = [("one", LinearSVC()), ("two", Perceptron()), ("gone", "drop")]
+    with pytest.warns(UserWarning, match="no predict_proba"):
+        fitted = CooperativeDistiller(mute, cv=3, combine="hard").fit(X, y)
+    assert "none of them has predict_proba" in fitted.report_.verdict
 
 
 def test_verdict_where_all_was_refused():
