@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -96,6 +97,15 @@ def all_classes(
             f"{classes.tolist()}."
         )
     return classes
+
+
+def holds_no_answer(proba: Any) -> bool:
+    """Tell whether what was handed in is left from a fit that got no answer at all.
+
+    It then has one column, as nobody could tell how many classes there are.
+    """
+    single = np.shape(proba)[1:] == (1,)
+    return single and bool(pd.isna(np.asarray(proba, dtype=object)).all())
 
 
 def check_answers(proba: Any, n_rows: int, classes: NDArray[Any] | None) -> FloatMatrix:

@@ -27,6 +27,7 @@ from skcoop._asking import (
     check_answers,
     check_teacher,
     classes_of_answers,
+    holds_no_answer,
 )
 from skcoop._comparisons import Estimates
 from skcoop._compat import (
@@ -340,8 +341,12 @@ class ComparativeDistiller(
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
         X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
-        known = classes_of_answers(self.teacher, self.classes, labels, teacher_proba)
-        classes = all_classes(known, labels)
+        if holds_no_answer(teacher_proba):
+            teacher_proba = None
+        # A row without weight takes no part, nor does its class.
+        present = None if labels is None else labels[weights > 0]
+        known = classes_of_answers(self.teacher, self.classes, present, teacher_proba)
+        classes = all_classes(known, present)
         columns = None
         if classes is not None and known is not None:
             columns = np.searchsorted(classes, known)
@@ -366,7 +371,8 @@ class ComparativeDistiller(
             )
         shares = np.full((len(weights), handed_in.shape[1]), np.nan)
         if classes is not None and labels is not None:
-            shares = np.eye(len(classes))[np.searchsorted(classes, labels)]
+            codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+            shares = np.eye(len(classes))[codes]
         return Study(
             pool=pool,
             inquiry=inquiry,

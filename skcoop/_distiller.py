@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from numbers import Integral, Real
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import parallel_config
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -57,6 +57,7 @@ from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
 from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
+from skcoop._training_rows import TrainingRows
 from skcoop._warnings import warn
 from skcoop.counterfactuals import BatchedDice, StockDice
 
@@ -72,14 +73,6 @@ def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
         return True
     final = getattr(self, "final_estimator_", self.combine)
     return hasattr(final, "predict_proba")
-
-
-def _weak_reference(X: Any) -> Any:
-    """Return a way to a table that does not keep it alive, if there can be one."""
-    try:
-        return weakref.ref(X)
-    except TypeError:  # lists have none
-        return None
 
 
 class CooperativeDistiller(MemberEnsemble):
@@ -131,8 +124,9 @@ class CooperativeDistiller(MemberEnsemble):
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
-        Each row must be held out exactly once. Use three or more: a lesson of the
-        default engine comes from rows of two folds and judges neither.
+        Each row must be held out exactly once, and all others trained on: splits that
+        purge rows are refused. Use three or more folds: a lesson of the default engine
+        comes from rows of two folds and judges neither.
 
     accept : {"all", "own"} or None, default="all"
         Rows that judge whether a student keeps a refit: those of all silos, or only
@@ -438,7 +432,8 @@ class CooperativeDistiller(MemberEnsemble):
                 "Some teaching failed; each member keeps its last good version and "
                 "history_ has the details:\n" + "\n".join(record.failures())
             )
-        self.__dict__.update(outcome, _training_rows=_weak_reference(X))
+        sources = outcome["lessons_"]["source_row"].unique()
+        self.__dict__.update(outcome, _training_rows=TrainingRows(X, sources))
         progress.end(**data)
         return self
 
@@ -494,7 +489,7 @@ class CooperativeDistiller(MemberEnsemble):
             taking_part &= owners >= 0
         rows = np.flatnonzero(taking_part)
         check.check_classes(self, y[rows])
-        folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"])
+        folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"], rows)
         task = make_task(X, y, owners, folds, weights, rows)
 
         members = []
@@ -584,7 +579,9 @@ class CooperativeDistiller(MemberEnsemble):
             parameter = weight_parameter(final)
             weights = {} if parameter is None else {parameter: task.weights}
         # scikit-learn 1.6 would send even this to wherever the jobs are.
-        with parallel_config("sequential") if own else nullcontext():
+        at_home = parallel_config("sequential") if own else nullcontext()
+        # The weights go to the last step by its name, whoever has requested what.
+        with at_home, config_context(enable_metadata_routing=False):
             return fit_any_labels(final, features, task.y, weights)
 
     @property
@@ -604,10 +601,7 @@ class CooperativeDistiller(MemberEnsemble):
         from skcoop.inspection import Report
 
         rows = getattr(self, "_training_rows", None)
-        try:
-            return Report.from_estimator(self, None if rows is None else rows())
-        except ValueError:  # the user has changed X since
-            return Report.from_estimator(self)
+        return Report.from_estimator(self, None if rows is None else rows.table())
 
     @available_if(_votes_with_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ def fold_of_each_row(
     y: NDArray[Any],
     owners: NDArray[Any] | None,
     split_params: Mapping[str, Any],
+    rows: NDArray[np.intp] | None = None,
 ) -> NDArray[np.intp]:
     """Return for each row the number of the one fold in which it is held out.
 
@@ -34,23 +35,38 @@ def fold_of_each_row(
         The number of each row's silo.
     split_params : dict
         Passed to the splitter's ``split``.
+    rows : ndarray of int, default=None
+        The rows that take part; all by default. A splitter sees the others, too.
 
     Returns
     -------
     folds : ndarray of int, shape (n_samples,)
-        Fold numbers from 0.
+        Fold numbers from 0; with an int, -1 for rows that take no part.
 
     Raises
     ------
     ValueError
-        If the test sets of the splitter do not hold each row exactly once.
+        If the test sets of the splitter do not hold each row exactly once, or if its
+        training sets are not all other rows.
     """
     if isinstance(cv, Integral):
-        return _stratified_folds(int(cv), y, owners)
+        rows = np.arange(len(y)) if rows is None else rows
+        folds = np.full(len(y), -1, dtype=np.intp)
+        own = None if owners is None else owners[rows]
+        folds[rows] = _stratified_folds(int(cv), y[rows], own)
+        return folds
     splits = check_cv(cv, y, classifier=True).split(X, y, **split_params)
     folds = np.full(len(y), -1, dtype=np.intp)
     times_held_out = np.zeros(len(y), dtype=np.intp)
-    for number, (_, test) in enumerate(splits):
+    for number, (train, test) in enumerate(splits):
+        held_out, trained = np.zeros((2, len(y)), dtype=bool)
+        held_out[test], trained[train] = True, True
+        if (held_out == trained).any():
+            raise ValueError(
+                "cv must train on all rows that it does not hold out, as KFold does: "
+                f"split {number} does not with {(held_out == trained).sum()} of "
+                f"{len(y)} rows. Splits that purge rows, or draw some, cannot be used."
+            )
         folds[test] = number
         np.add.at(times_held_out, np.arange(len(y))[test], 1)
     if (times_held_out != 1).any():

@@ -72,6 +72,11 @@ def aligned(value: Any) -> Any:
     return value
 
 
+def own_copy(X: Any) -> Any:
+    """Return a copy of a table that can be changed in place, else the table."""
+    return X.copy() if isinstance(X, np.ndarray) or is_pandas(X) else X
+
+
 def stack(first: Any, second: Any) -> Any:
     """Put two tables of the same container and columns on top of each other."""
     if is_pandas(first):

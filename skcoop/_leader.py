@@ -17,7 +17,7 @@ from skcoop._cooperation import describe, named
 from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
-from skcoop._peer_group import View
+from skcoop._peer_group import View, given_weights
 from skcoop._soft_targets import fit_soft
 from skcoop._task import ROUNDING, Task
 
@@ -192,7 +192,8 @@ def _fit_alone(
     task: Task, leader: Member, view: View, attention: Attention, seed: int
 ) -> Any:
     """Fit the leader on labels."""
-    metadata = dict.fromkeys(leader.metadata, task.weights[view.rows])
+    weights = given_weights(task, leader, view.rows)
+    metadata = dict.fromkeys(leader.metadata, weights)
     return fit_model(leader, take(task.X, view.rows), task.y[view.rows], metadata)
 
 
@@ -200,14 +201,15 @@ def _teach(
     task: Task, leader: Member, view: View, attention: Attention, seed: int
 ) -> Any:
     """Fit the leader on labels and on what the group says."""
-    X, weights = take(task.X, view.rows), task.weights[view.rows]
+    X, weights = take(task.X, view.rows), given_weights(task, leader, view.rows)
     labels = np.eye(len(task.classes))[task.codes[view.rows]]
     group = attention.group(view.proba)
     targets = _SHARE_OF_LABEL * labels + (1 - _SHARE_OF_LABEL) * group
     if len(view.extra_weights):
         X = stack(X, view.extra)
         targets = np.vstack([targets, attention.group(view.extra_proba)])
-        weights = np.concatenate([weights, view.extra_weights])
+        scale = weights.sum() / task.weights[view.rows].sum()
+        weights = np.concatenate([weights, view.extra_weights * scale])
     if not leader.metadata:
         # A leader that was not given the rows' weights still weighs extra rows less.
         own = len(view.rows)

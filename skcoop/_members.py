@@ -16,6 +16,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import column_names, is_frame, select
@@ -85,6 +86,7 @@ class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
         """Return the predicted labels."""
         return self.classes_[np.asarray(self.estimator_.predict(X), dtype=np.intp)]
 
+    @available_if(lambda self: hasattr(self.estimator_, "predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each of `classes_`."""
         return self.estimator_.predict_proba(X)

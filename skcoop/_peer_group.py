@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._cooperation import named, rows_of
-from skcoop._frames import take
+from skcoop._frames import own_copy, take
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
 from skcoop._soft_targets import fit_soft
@@ -181,9 +181,12 @@ def _fit_and_ask(
 
 
 def _asked(task: Task, view: View, question: _Question) -> Any:
-    """Return the rows that a question is about; None where there are none."""
+    """Return the rows that a question is about; None where there are none.
+
+    They are a copy: a peer may work in place.
+    """
     if question.fold is None:
-        return view.extra
+        return own_copy(view.extra)
     return take(task.X, np.flatnonzero(task.folds == question.fold))
 
 
@@ -222,10 +225,22 @@ def _fit(
             for name, value in member.metadata.items()
         }
         return fit_model(member, X, task.y[rows], metadata)
-    weights = task.weights[rows] if member.metadata else None
+    weights = given_weights(task, member, rows) if member.metadata else None
     return fit_soft(
         member.estimator, X, targets[rows], task.classes, weights=weights, seed=seed
     )
+
+
+def given_weights(
+    task: Task, member: Member, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the weights of some rows that a member was handed, else the task's.
+
+    With metadata routing they may be others than those of the distiller.
+    """
+    for value in member.metadata.values():  # nothing but weights, if anything
+        return np.asarray(rows_of(value, rows, len(task.y)), dtype=np.float64)
+    return task.weights[rows]
 
 
 def diversity(

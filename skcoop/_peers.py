@@ -28,7 +28,7 @@ from skcoop._cooperation import describe, rows_of
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableSchema, take
+from skcoop._frames import TableSchema, own_copy, take
 from skcoop._leader import Verdict, decide, score
 from skcoop._members import FittedMember, Member, make_member
 from skcoop._peer_group import View, diversity, fit_peers, teach_peers
@@ -77,7 +77,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the peers' answers and for the judgement, at least three. Each row
-        must be held out exactly once.
+        must be held out exactly once, and all others trained on.
 
     n_virtual : int, default=500
         Virtual rows, each between two training rows, that the peers answer about if
@@ -248,7 +248,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         X : {array-like, dataframe} of shape (n_samples, n_features)
             Training rows. Cells may be missing where peers and leader can take it.
         y : array-like of shape (n_samples,)
-            Class of each row.
+            Class of each row. No value stands for an unknown one: rows without a label
+            are passed as `X_unlabeled`.
         X_unlabeled : {array-like, dataframe} of shape (n_unlabeled, n_features), \
                 default=None
             Rows without a label, with the columns of X. The group's answers about them
@@ -349,7 +350,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         routed = route_fit_parameters(self, models, sample_weight, params)
         rows = np.flatnonzero(weights > 0)
         check.check_classes(self, y[rows])
-        folds = fold_of_each_row(self.cv, X, y, None, routed["cv"]["split"])
+        folds = fold_of_each_row(self.cv, X, y, None, routed["cv"]["split"], rows)
         task = make_task(X, y, None, folds, weights, rows)
         self._check_folds(task)
 
@@ -510,7 +511,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         check_is_fitted(self)
         X = self._schema.conform(check.check_table(self, X, reset=False))
         proba = [
-            FittedMember(name, model, self.classes_).predict_proba(X)
+            FittedMember(name, model, self.classes_).predict_proba(own_copy(X))
             for name, model in self.peers_.items()
         ]
         return self.attention_.weights(np.array(proba))

@@ -216,7 +216,8 @@ def _averager(estimator: Any, classes: NDArray[Any]) -> ProbabilityAverager | No
     """Return what averages probabilities as this classifier averages labels."""
     last = _last_step(estimator)
     kind = _AVERAGES.get(type(last))
-    if kind is None:
+    # A regressor has no label for what is far from everything.
+    if kind is None or getattr(last, "outlier_label", None) is not None:
         return None
     known = kind().get_params(deep=False)
     params = last.get_params(deep=False)

@@ -204,6 +204,33 @@ def test_rows_without_weight_are_not_asked_about():
     assert_array_equal(answered(model), weights > 0)
 
 
+@pytest.mark.parametrize("ask", [FOREST, FOREST.predict_proba], ids=["model", "call"])
+def test_class_of_a_row_without_weight_is_no_class(ask):
+    labels = np.zeros(100, dtype=int)
+    labels[:5], labels[5:50], labels[50:] = 7, 1, 2
+    weights = np.where(labels == 7, 0.0, 1.0)
+    if ask is not FOREST:
+        known = {"teacher": lambda rows: ask(rows)[:, 1:] + ask(rows)[:, :1] / 2}
+    else:
+        known = {"teacher": FOREST}
+    model = distiller(**known).fit(ROWS, labels, sample_weight=weights)
+    expected = [1, 2] if ask is not FOREST else [0, 1, 2]
+    assert_array_equal(model.classes_, expected)
+
+
+def test_fit_again_after_a_teacher_that_never_answered():
+    def down(rows):
+        raise ConnectionError("503")
+
+    model = distiller(down)
+    with pytest.raises(ConnectionError) as raised:
+        model.fit(ROWS)
+    assert "There is no answer so far." in raised.value.__notes__[-1]
+    model.set_params(teacher=FOREST.predict_proba)
+    model.fit(ROWS, teacher_proba=model.teacher_answers_)
+    assert answered(model).any()
+
+
 # Answers that are there already
 
 

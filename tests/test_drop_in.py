@@ -615,6 +615,23 @@ def test_weights_reach_the_final_estimator(final):
     np.testing.assert_array_equal(last.weights_, weights)
 
 
+def test_weights_reach_a_final_pipeline_whatever_is_routed():
+    final = make_pipeline(StandardScaler(), LogisticRegression())
+    plain = [
+        ("linear", LogisticRegression()),
+        ("tree", DecisionTreeClassifier(max_depth=2)),
+    ]
+    params = {"combine": final, "random_state": 0, "n_rounds": 1, "cv": 3}
+    expected = CooperativeDistiller(plain, **params).fit(X, y, sample_weight=weights)
+    with config_context(enable_metadata_routing=True):
+        asking = [
+            (name, model.set_fit_request(sample_weight=True)) for name, model in plain
+        ]
+        routed = CooperativeDistiller(asking, **params)
+        routed.fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(routed.predict_proba(X), expected.predict_proba(X))
+
+
 @pytest.mark.filterwarnings("ignore:.*sample_weight")
 def test_final_estimator_that_takes_no_weights():
     fitted = distiller(combine=KNeighborsClassifier()).fit(X, y, sample_weight=weights)

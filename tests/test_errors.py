@@ -237,6 +237,19 @@ def test_splitter_that_does_not_partition(cv, message):
         distiller(cv=cv).fit(X, y)
 
 
+@pytest.mark.parametrize("lost", [1, 10])
+def test_splitter_that_purges_rows(lost):
+    X, y = rows()
+    numbers = np.arange(90)
+    purged = [
+        (np.setdiff1d(numbers, np.arange(test[0] - lost, test[-1] + 1)), test)
+        for test in np.array_split(numbers, 3)
+    ]
+    message = rf"split 1 does not with {lost} of 90 rows.*purge"
+    with pytest.raises(ValueError, match=message):
+        distiller(cv=purged).fit(X, y)
+
+
 def test_other_ways_to_partition():
     X, y = rows(30)
     plain = distiller(cv=KFold(3)).fit(X, y)

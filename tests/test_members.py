@@ -56,6 +56,15 @@ def distiller(*estimators, **params):
     return CooperativeDistiller(list(estimators), **{**defaults, **params})
 
 
+class Numbered(LinearSVC):
+    """Takes no labels but 0, 1, ..., and has no probabilities."""
+
+    def fit(self, X, y, sample_weight=None):
+        if np.asarray(y).dtype.kind not in "iu":
+            raise ValueError("labels must be 0, 1, ...")
+        return super().fit(X, y, sample_weight)
+
+
 def assert_close(first, second):
     """Equal but for the last digit, which depends on the layout of a table."""
     np.testing.assert_allclose(first, second, rtol=1e-9)
@@ -753,3 +762,28 @@ def test_pipelines_stay_pipelines():
     ).fit(X, y)
     assert isinstance(fitted.named_estimators_["scaled"], Pipeline)
     assert isinstance(fitted.named_estimators_["tree"], DecisionTreeClassifier)
+
+
+def test_votes_behind_a_translation_of_labels():
+    """What stands in for a model has probabilities if the model has."""
+    with pytest.warns(UserWarning, match=r"\['votes'\] have no predict_proba"):
+        fitted = distiller(("votes", Numbered()), ("bayes", GaussianNB())).fit(X, y)
+    assert not hasattr(fitted.named_estimators_["votes"], "predict_proba")
+    assert set(fitted.predict(X)) <= {"no", "yes"}
+    stacked = distiller(("bayes", GaussianNB()), combine=Numbered()).fit(X, y)
+    assert not hasattr(stacked, "predict_proba")
+    assert stacked.score(X, y) > 0.5
+
+
+def test_members_that_work_in_place_answer_for_the_same_rows():
+    answers = []
+    for copy in (True, False):
+        members = [
+            (name, make_pipeline(StandardScaler(copy=copy), GaussianNB()))
+            for name in ("one", "two")
+        ]
+        asked = X.to_numpy()
+        fitted = distiller(*members).fit(X.to_numpy(), y)
+        answers.append(fitted.predict_proba(asked))
+        np.testing.assert_array_equal(asked, X.to_numpy())
+    np.testing.assert_array_equal(*answers)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop import CooperativeDistiller
+from skcoop import CooperativeDistiller, DiversePeersDistiller
 from skcoop.counterfactuals import BatchedDice
 
 # What recording members were fitted on and asked about, by the member's name.
@@ -523,6 +523,17 @@ def test_rows_of_a_dropped_member_leave():
     assert len(sources)
     assert set(owner[sources]) <= {"north", "west"}
     assert_array_equal(distiller.lessons_["label"], y[sources])
+
+
+@pytest.mark.parametrize("make", [CooperativeDistiller, DiversePeersDistiller])
+def test_folds_are_dealt_to_rows_with_weight(make):
+    """As if the others were not there, also where these are a run of the table."""
+    X, y, _ = clinics(200)
+    more = {} if make is CooperativeDistiller else {"leader": GaussianNB()}
+    weights = np.where(np.arange(200) < 60, 1.0, 0.0)
+    whole = make(members(), random_state=0, **more).fit(X, y, sample_weight=weights)
+    part = make(members(), random_state=0, **more).fit(X[:60], y[:60])
+    assert_allclose(whole.predict_proba(X), part.predict_proba(X), rtol=1e-9)
 
 
 def test_rows_of_weight_zero_leave():

@@ -136,6 +136,12 @@ def test_neighbours_nobody_near():
     np.testing.assert_allclose(soft, 1 / 3)
 
 
+def test_neighbours_with_a_label_for_what_is_far():
+    far = RadiusNeighborsClassifier(radius=1e-6, outlier_label=CLASSES[2])
+    soft = fit_soft(far, X, SOFT, CLASSES)
+    assert set(soft.predict(X + 100.0)) == {CLASSES[2]}
+
+
 def test_draws_keep_the_proportions():
     rows, codes = drawn_labels(SOFT, np.ones(len(SOFT)), seed=0)
     assert (np.bincount(rows) == 10).all()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from time import perf_counter
@@ -22,6 +22,7 @@ from sklearn.utils import check_random_state
 from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack, with_row_labels
+from skcoop._task import content_keys
 from skcoop.counterfactuals._batched import checked_labels, checked_tables
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
@@ -207,6 +208,7 @@ class StockDice(BaseEstimator):
             proba_after=after,
             n_predictions=oracle.n_predictions,
             seconds=perf_counter() - started,
+            led_to=np.where(valid, search.rows_repeated(found, columns), -1),
             target=target,
         )
 
@@ -416,6 +418,24 @@ class _Search:
             # Proximity is measured on numbers only; without any it is 0 / 0.
             options["proximity_weight"] = 0.0
         return options
+
+    def rows_repeated(
+        self, Z: FloatMatrix, columns: Mapping[int, tuple[int, ...]]
+    ) -> NDArray[np.intp]:
+        """Return the background row that an answer repeats where it could change.
+
+        "kdtree" hands out nothing else, "genetic" often does. -1 where there is none.
+        """
+        led_to = np.full(len(Z), -1, dtype=np.intp)
+        for own in {own for own in columns.values() if own}:
+            rows = [row for row, others in columns.items() if others == own]
+            known, first = np.unique(
+                content_keys(self.view.background[:, own]), return_index=True
+            )
+            asked = content_keys(Z[np.ix_(rows, own)])
+            place = np.searchsorted(known, asked).clip(max=len(known) - 1)
+            led_to[rows] = np.where(known[place] == asked, first[place], -1)
+        return led_to
 
     def warn_if_useless(self, valid: NDArray[np.bool_]) -> None:
         """Say why if there is no answer at all and dice-ml failed."""

@@ -526,6 +526,38 @@ def test_a_long_tail_keeps_its_small_numbers():
     assert np.isin(answer.X_cf[changed], X).all()
 
 
+def test_says_which_row_is_repeated_where_cells_may_change():
+    """A date and a missing cell stay the row's own: that makes no new instance."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(80, 3)), columns=list("abc"))
+    y = (X["a"] + X["b"] > 0).to_numpy(dtype=int)
+    X["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.permutation(80), "D")
+    X.loc[::7, "c"] = np.nan
+    teacher = make_pipeline(_Numbers(), LogisticRegression(C=0.1)).fit(X, y)
+    rows = unsure_rows(teacher, X, y)
+    query = X.iloc[rows]
+    answer = stock("kdtree").generate(teacher, query, y[rows], background=X)
+    assert answer.valid.any()
+    assert ((answer.led_to >= 0) == answer.valid).all()
+    led_to = X.iloc[answer.led_to[answer.valid]]
+    given = answer.X_cf[answer.valid]
+    np.testing.assert_array_equal(given["a"], led_to["a"])
+    np.testing.assert_array_equal(given["b"], led_to["b"])
+    assert (given["day"].to_numpy() == query["day"][answer.valid].to_numpy()).all()
+    drawn = stock("random").generate(teacher, query, y[rows], background=X)
+    assert drawn.valid.any()
+    assert (drawn.led_to == -1).all()
+
+
+class _Numbers(BaseEstimator):
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X[["a", "b", "c"]].fillna(0.0)
+
+
 class _Log(BaseEstimator):
     def fit(self, X, y=None):
         self.fitted_ = True

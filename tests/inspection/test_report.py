@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -317,6 +318,28 @@ def test_rows_come_from_the_table_of_fit_while_it_lives(container):
     del X
     assert all("row" not in lesson.cells for lesson in distiller.report_.told)
     assert "keeps no training rows" in page(distiller.report_)
+
+
+@pytest.mark.parametrize("columns", [["mean radius"], ["mean radius", "mean texture"]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X.__setitem__("mean radius", X["mean radius"] + 1000.0),
+        lambda X: X.__setitem__(slice(None), X.to_numpy()[::-1].copy()),
+        lambda X: X.loc.__setitem__(len(X), 10.0),
+        lambda X: X.__setitem__("mean radius", X["mean radius"].astype(str)),
+    ],
+    ids=["cells", "order", "rows", "types"],
+)
+def test_rows_that_have_changed_are_not_shown(columns, change):
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    X = X[columns].copy()
+    members = [("small", GaussianNB()), ("large", DecisionTreeClassifier(max_depth=3))]
+    silos = np.where(X["mean radius"] < 13, "small", "large")
+    fitted = CooperativeDistiller(members, random_state=0).fit(X, y, silos=silos)
+    assert any("row" in lesson.cells for lesson in fitted.report_.told)
+    change(X)
+    assert all("row" not in lesson.cells for lesson in fitted.report_.told)
 
 
 def test_no_copy_holds_the_rows():
