@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 import types
 from pathlib import Path
 
@@ -64,3 +65,20 @@ def test_figures_of_the_readme_are_those_of_the_benchmarks():
     lines = [line for line in tables if "±" in line]
     assert len(lines) >= 6
     assert [line for line in lines if line not in results] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: p.name)
+def test_figures_in_sentences_are_those_of_the_benchmarks(page):
+    results = "".join(
+        path.read_text() for path in (ROOT / "docs" / "benchmarks").glob("*.md")
+    )
+    figures = re.findall(r"\d+\.\d+ ± \d+\.\d+", " ".join(page.read_text().split()))
+    assert figures or page.name not in ("README.md", "user_guide.rst")
+    assert [figure for figure in figures if figure not in results] == []
+
+
+def test_example_of_the_readme_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    names: dict = {}
+    exec(code, names)
+    assert names["distiller"].lessons_["kept"].any()
