@@ -20,7 +20,7 @@ from skcoop._compat import (
     _check_feature_names_in,
     _VisualBlock,
 )
-from skcoop._frames import TableSchema, is_frame, own_copy, without_column
+from skcoop._frames import TableSchema, is_frame, without_column
 from skcoop._members import FittedMember
 from skcoop._validation import check_table, is_dropped
 
@@ -152,8 +152,7 @@ class MemberEnsemble(CallbackSupportMixin, TransformerMixin, NamedMembers):
             for name, model in self.named_estimators_.items()
             if not is_dropped(model)
         ]
-        # A member that works in place must not change what the next one reads.
-        return np.array([member.predict_proba(own_copy(X)) for member in members])
+        return np.array([member.answer_without_writing(X) for member in members])
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return each member's probability of each class, side by side.

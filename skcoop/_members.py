@@ -19,7 +19,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
-from skcoop._frames import column_names, is_frame, select
+from skcoop._frames import column_names, is_frame, own_copy, select
 from skcoop._progress import Progress
 from skcoop._warnings import warn
 
@@ -136,6 +136,21 @@ class FittedMember:
                 "to one. Calibrate the model, or drop the member."
             )
         return align(proba, known, self.classes_)
+
+    def answer_without_writing(self, X: Any) -> NDArray[np.float64]:
+        """Return what ``predict_proba`` does, whatever the model does to its input.
+
+        A model that works in place would change what the user has and what the next
+        one reads. An array is locked; who insists on writing gets a copy.
+        """
+        if not isinstance(X, np.ndarray):
+            return self.predict_proba(own_copy(X))
+        locked = X.view()
+        locked.flags.writeable = False
+        try:
+            return self.predict_proba(locked)
+        except ValueError:
+            return self.predict_proba(own_copy(X))
 
 
 def misses_one(proba: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from skcoop._cooperation import describe, rows_of
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableSchema, own_copy, take
+from skcoop._frames import TableSchema, take
 from skcoop._leader import Verdict, decide, score
 from skcoop._members import FittedMember, Member, make_member
 from skcoop._peer_group import View, diversity, fit_peers, teach_peers
@@ -511,7 +511,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         check_is_fitted(self)
         X = self._schema.conform(check.check_table(self, X, reset=False))
         proba = [
-            FittedMember(name, model, self.classes_).predict_proba(own_copy(X))
+            FittedMember(name, model, self.classes_).answer_without_writing(X)
             for name, model in self.peers_.items()
         ]
         return self.attention_.weights(np.array(proba))

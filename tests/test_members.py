@@ -775,15 +775,17 @@ def test_votes_behind_a_translation_of_labels():
     assert stacked.score(X, y) > 0.5
 
 
-def test_members_that_work_in_place_answer_for_the_same_rows():
+@pytest.mark.parametrize("container", [np.array, pd.DataFrame], ids=["array", "frame"])
+def test_members_that_work_in_place_answer_for_the_same_rows(container):
     answers = []
     for copy in (True, False):
         members = [
             (name, make_pipeline(StandardScaler(copy=copy), GaussianNB()))
             for name in ("one", "two")
         ]
-        asked = X.to_numpy()
-        fitted = distiller(*members).fit(X.to_numpy(), y)
+        asked = container(X.copy())
+        fitted = distiller(*members).fit(container(X), y)
         answers.append(fitted.predict_proba(asked))
         np.testing.assert_array_equal(asked, X.to_numpy())
+        assert container is pd.DataFrame or asked.flags.writeable
     np.testing.assert_array_equal(*answers)
