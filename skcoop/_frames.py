@@ -47,13 +47,17 @@ def column_names(X: Any) -> list[Hashable]:
 
 
 def take(X: Any, rows: Any) -> Any:
-    """Return the given rows of a table, in its own container."""
+    """Return a copy of the given rows of a table, in its own container."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
     if is_pandas(X):
-        return X.iloc[rows]
+        some = X.iloc[rows]
+        # Of rows at equal distances pandas may show the same memory, to which a model
+        # that works in place would write.
+        steps = np.diff(rows)
+        return some.copy() if (steps == steps[:1]).all() else some
     if is_frame(X):
-        rows = np.asarray(rows)
-        if rows.dtype == bool:
-            rows = np.flatnonzero(rows)
         return nw.from_native(X, eager_only=True)[rows].to_native()
     return X[rows]
 
