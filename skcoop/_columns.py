@@ -94,6 +94,8 @@ def _parts(estimator: Any) -> list[Any]:
     """Return the fitted models inside a meta-estimator, if it hands X to them alone."""
     if getattr(estimator, "passthrough", False):  # stacking that reads X as well
         return []
+    if getattr(estimator, "bootstrap_features", False):  # each reads others, renamed
+        return []
     for attribute in ("estimators_", "calibrated_classifiers_"):
         if hasattr(estimator, attribute):
             parts = getattr(estimator, attribute)

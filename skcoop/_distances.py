@@ -15,6 +15,8 @@ from skcoop._frames import FloatMatrix, TableCodec
 _BLOCK = 2_000_000
 # Squared distances are compared to nine decimals: equal rows are equally far.
 _PRECISION = 10**4.5
+# Ranges of a column beyond which all places are one.
+_FARTHEST = 1e6
 # Values of a coded column up to which each gets a coordinate of its own.
 _MOST_LEVELS = 50
 
@@ -64,10 +66,11 @@ class RowMetric:
     def changes(self, first: FloatMatrix, second: FloatMatrix) -> FloatMatrix:
         """Return how far each cell moved, from 0 to 1, row by row."""
         missing = np.isnan(first) != np.isnan(second)
-        both_missing = np.isnan(first) & np.isnan(second)
-        steps = np.abs(first - second)
+        stayed = (first == second) | (np.isnan(first) & np.isnan(second))
+        with np.errstate(invalid="ignore"):  # an infinity that stays is no step
+            steps = np.abs(first - second)
         steps = np.where(self.coded, steps > 0, np.minimum(steps / self.span, 1.0))
-        return np.where(missing, 1.0, np.where(both_missing, 0.0, steps))
+        return np.where(missing, 1.0, np.where(stayed, 0.0, steps))
 
     def nearest(
         self,
@@ -151,6 +154,8 @@ class RowMetric:
         missing = np.isnan(rows)
         numbers = used & ~self.coded
         scaled = (rows[:, numbers] - self.low[numbers]) / self.span[numbers]
+        # What is so far away is as far as can be: its square must stay a number.
+        scaled = np.clip(scaled, -_FARTHEST, _FARTHEST)
         # A missing cell stands beside the middle of the column, away from all values.
         parts = [np.where(missing[:, numbers], 0.5, scaled)]
         parts.append(missing[:, numbers & missing.any(axis=0)].astype(np.float64))

@@ -453,6 +453,8 @@ class CooperativeDistiller(MemberEnsemble):
                 f"{name}()."
             )
         if not isinstance(self.counterfactuals, str):
+            if isinstance(self.counterfactuals, BatchedDice | StockDice):
+                self.counterfactuals._validate_params()
             return self.counterfactuals
         if self.counterfactuals == "batched":
             return BatchedDice()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skcoop._compat import InvalidParameterError
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._parallel import delayed, in_parallel
@@ -198,6 +199,8 @@ def _ask(
     """
     try:
         return _answer(task, teacher, rows, *question)
+    except InvalidParameterError:  # of the engine: no other question would do better
+        raise
     except Exception as error:  # engines and members are the user's
         nothing = np.zeros(len(rows), dtype=bool)
         unknown = np.full(len(rows), np.nan)

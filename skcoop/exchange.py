@@ -4,18 +4,19 @@
 
 A pickle can run any code when it is opened: never unpickle a stranger's model. The
 files written here are read by `skops <https://skops.readthedocs.io>`_, which builds
-only objects of types that it knows to be harmless or that the reader has named. They
+only objects of types that it knows to run nothing, or that the reader has named. They
 need the extra ``exchange``: ``pip install "skcoop[exchange]"``.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import NotFittedError
@@ -48,7 +49,7 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        If it is no classifier.
+        If it is no classifier, or holds something that cannot be written.
     NotFittedError
         If it is not fitted.
 
@@ -80,7 +81,12 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
         raise NotFittedError(
             f"{member!r} is not fitted: there is nothing to take along. Fit it first."
         ) from error
-    _skops().dump(member, fspath(file))
+    try:
+        _skops().dump(member, fspath(file))
+    except TypeError as error:
+        raise ValueError(
+            f"{member!r} holds something that cannot be written: {error}."
+        ) from error
 
 
 def load_member(
@@ -96,8 +102,8 @@ def load_member(
         A file that :func:`save_member` wrote.
     trusted : iterable of str, default=()
         Full names of further types that you trust, as
-        ``"sklearn.tree._tree.Tree"``. What scikit-learn and NumPy hold and skops knows
-        to be harmless is trusted anyway. Read the code of a type before you name it.
+        ``"sklearn.tree._tree.Tree"``. What scikit-learn and NumPy hold and skops trusts
+        is trusted anyway. Read the code of a type before you name it.
 
     Returns
     -------
@@ -121,7 +127,10 @@ def load_member(
     Notes
     -----
     A model can do harm without running code: one that was trained to be wrong teaches
-    wrongly. The rule of trust and the gate of the distiller are there for that.
+    wrongly. The rule of trust and the gate of the distiller are there for that. And
+    trees and support vector machines predict by compiled code that believes its arrays:
+    a file that was forged, not saved, can end the process. Take files from those only
+    whom you would take a model from.
     """
     if isinstance(trusted, str):
         raise ValueError(
@@ -130,12 +139,14 @@ def load_member(
     skops = _skops()
     path = fspath(file)
     with _refusing(path):
+        _check_sizes(path)
         types = set(skops.get_untrusted_types(file=path))
     unknown = sorted(types - set(trusted) - set(_OWN_TYPES))
     if unknown:
         raise ValueError(
             f"{path} holds objects of types that are not trusted: {unknown}. If you "
-            f"know them all to be harmless, pass trusted={unknown}."
+            f"know them all to be harmless, and the file to be from whom you trust, "
+            f"pass trusted={unknown}."
         )
     with _refusing(path):
         member = skops.load(path, trusted=sorted(types))
@@ -149,7 +160,17 @@ def load_member(
 _FAULTS = (
     *(BadZipFile, OSError, EOFError, zlib.error, RecursionError),
     *(KeyError, ValueError, TypeError, AttributeError),
+    *(MemoryError, RuntimeError, NotImplementedError),
 )
+
+
+def _check_sizes(path: str) -> None:
+    """Refuse what would take far more memory than the file: nothing is packed in it."""
+    with ZipFile(path) as archive:
+        parts = archive.infolist()
+    packed = any(part.compress_type != ZIP_STORED for part in parts)
+    if packed or sum(part.file_size for part in parts) > os.path.getsize(path):
+        raise ValueError("it unpacks to more than it is")
 
 
 @contextmanager

@@ -806,6 +806,23 @@ def test_answers_that_do_not_reach_the_target_are_refused():
     assert (after >= before + 0.5 * (1 - before) - 1e-9).all()
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"features_to_vary": "al"}, "'features_to_vary' parameter"),
+        ({"features_to_vary": ["no such"]}, "'no such', which is no column"),
+        ({"permitted_range": [1]}, "'permitted_range' parameter"),
+        ({"permitted_range": {"x0": [2, 1]}}, r"must be \[lowest, highest\]"),
+        ({"categorical_features": [99]}, "99, which is no column"),
+    ],
+)
+def test_parameters_of_the_engine_are_the_users_mistake(params, message):
+    """They are said, and not counted as lessons that could not be found."""
+    X, y = rows()
+    with pytest.raises(ValueError, match=message):
+        distiller(counterfactuals=BatchedDice(**params)).fit(X, y)
+
+
 def test_engine_that_fails_for_one_teacher():
     class Partial(BatchedDice):
         def generate(self, teacher, *args, **params):

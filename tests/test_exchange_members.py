@@ -1,5 +1,6 @@
 """Members as files: what comes back is what went in, and nothing runs on the way."""
 
+import copy as copy_module
 import json
 import pickle
 import zipfile
@@ -185,6 +186,49 @@ def copy_of(path, change):
         for name in whole.namelist():
             other.writestr(name, change(name, whole.read(name)))
     return copy
+
+
+@pytest.mark.parametrize("trick", ["packed", "shared"])
+def test_file_that_would_unpack_to_more_than_it_is(tmp_path, trick):
+    path = tmp_path / "member.skops"
+    save_member(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), path)
+    assert load_member(path).estimator.coef_.shape == (1, 1)
+    copy = tmp_path / "copy.skops"
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as other:
+        for name, content in parts.items():
+            other.writestr(name, content)
+        if trick == "packed":
+            other.writestr("more", bytes(10**6), zipfile.ZIP_DEFLATED)
+        else:
+            # Several names for the same bytes.
+            largest = max(other.infolist(), key=lambda part: part.file_size)
+            for k in range(50):
+                again = copy_module.copy(largest)
+                again.filename = f"{k}"
+                other.filelist.append(again)
+                other.NameToInfo[again.filename] = again
+    with pytest.raises(ValueError, match="no file that save_member wrote"):
+        load_member(copy)
+
+
+def test_array_that_claims_to_be_huge(tmp_path):
+    path = tmp_path / "member.skops"
+    save_member(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), path)
+
+    def claim(name, content):
+        return content.replace(b"'shape': (1, 1), }", b"'shape': (9**99), }")
+
+    with pytest.raises(ValueError, match="no file that save_member wrote"):
+        load_member(copy_of(path, claim))
+
+
+def test_member_that_cannot_be_written(tmp_path):
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    model.lock_ = (number for number in range(3))
+    with pytest.raises(ValueError, match="holds something that cannot be written"):
+        save_member(model, tmp_path / "member.skops")
 
 
 def test_damaged_files_recommend_no_pickle(tmp_path):

@@ -523,6 +523,15 @@ def test_frozen_bag_of_pipelines():
     assert_close(fitted.transform(X)[:, :2], model.predict_proba(X))
 
 
+def test_bag_of_pipelines_with_columns_of_their_own_reads_all():
+    """What a bag hands to its parts are other columns, under other numbers."""
+    bag = BaggingClassifier(
+        chooser([0]), n_estimators=3, bootstrap_features=True, random_state=0
+    )
+    reads = columns_read(bag.fit(X.to_numpy(), y), [f"x{j}" for j in range(5)])
+    assert reads.all()
+
+
 # Members without probabilities
 
 MUTE = {

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._columns import columns_read
+from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._task import content_keys, mixed
@@ -110,14 +111,14 @@ class Search:
         if columns is None:
             return []
         if isinstance(columns, str) or not isinstance(columns, Iterable):
-            raise ValueError(
+            raise InvalidParameterError(
                 f"{parameter} must be a list of columns, got {columns!r}. The columns "
                 f"are {self.codec.names}."
             )
         labels = list(columns)
         if labels and all(isinstance(label, bool | np.bool_) for label in labels):
             if len(labels) != len(self.codec.names):
-                raise ValueError(
+                raise InvalidParameterError(
                     f"{parameter} has {len(labels)} entries for "
                     f"{len(self.codec.names)} columns."
                 )
@@ -131,7 +132,7 @@ class Search:
         is_position = self.codec.is_array and isinstance(label, Integral)
         if is_position and 0 <= label < len(names):
             return int(label)
-        raise ValueError(
+        raise InvalidParameterError(
             f"{parameter} names {label!r}, which is no column of X. The columns are "
             f"{names}."
         )
@@ -144,7 +145,7 @@ class Search:
         for j in chosen:
             if not self.codec.varies[j]:
                 kind = "times" if self.codec.times[j] else "integers beyond 2**53"
-                raise ValueError(
+                raise InvalidParameterError(
                     f"features_to_vary names {self.codec.names[j]!r}, a column of "
                     f"{kind}, which no search can vary. Leave it out, or hand over "
                     "other numbers made from it."
@@ -181,7 +182,7 @@ class Search:
                 raise TypeError
             return self.codec.codes_of(j, list(values))
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"permitted_range of column {name!r} must be a list of its "
                 f"categories, got {values!r}."
             ) from error
@@ -315,11 +316,12 @@ class Search:
             walk.avoid_columns(others, rows)
         walk.keep_few_columns()
         walk.come_back()
+        walk.leave_copies()
         rows, led_to = rows[walk.rows], self.places[donors[walk.rows]]
         Z = self.codec.as_handed_out(walk.Z)
         Q = asked.Q[rows]
         moved = ~same_cells(Z, Q).all(axis=1)
-        copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
+        copied = self.repeats(Z)
         found.copied[rows[moved & copied]] = True
         good = moved & ~copied
         for other in others:
@@ -331,6 +333,13 @@ class Search:
         best = order[first]
         found.Z[kept], found.after[kept] = Z[best], walk.after[best]
         found.led_to[kept], found.valid[kept] = led_to[best], True
+
+    def repeats(self, Z: FloatMatrix) -> NDArray[np.bool_]:
+        """Mark what equals a background row in all columns that the teacher reads."""
+        keys = content_keys(Z[:, self.reads])
+        place = np.searchsorted(self.row_keys, keys)
+        known = self.row_keys[np.minimum(place, len(self.row_keys) - 1)]
+        return np.asarray(known == keys)
 
     def _climb(self, asked: Asked) -> tuple[FloatMatrix, NDArray[np.intp]]:
         """Raise what no background row could reach.
@@ -419,11 +428,13 @@ def _or_hopeless(proba: NDArray[np.float64]) -> NDArray[np.float64]:
 def _limits(name: Any, values: Any) -> tuple[float, float]:
     """Read the permitted range of a column of numbers."""
     try:
+        if isinstance(values, str | set | frozenset | dict):  # of no order, or letters
+            raise TypeError
         low, high = map(float, values)
         if not low <= high:
             raise ValueError
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise InvalidParameterError(
             f"permitted_range of column {name!r} must be [lowest, highest], got "
             f"{values!r}."
         ) from error

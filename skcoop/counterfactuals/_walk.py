@@ -168,6 +168,31 @@ class Walk:
         for rows in blocks(np.flatnonzero(near < far), _STEPS - 1):
             self._go_back(rows, np.full(len(rows), _WAY - 1), partial(back, rows))
 
+    def leave_copies(self) -> None:
+        """Take single steps away from ends that nothing could be given back of.
+
+        An end is a background row, which is no answer: where columns have few values,
+        what lies on the way is often another one. Each changed column is tried alone,
+        and all but each.
+        """
+        rows = np.flatnonzero(self.search.repeats(self.Z))
+        for block in blocks(rows, 2 * len(self.search.varied)):
+            Q, Z = self.asked.Q[block], self.Z[block]
+            at, column = np.nonzero(self.search.metric.changes(Q, Z))
+            all_but, alone = Z[at], Q[at]
+            here = np.arange(len(at)), column
+            all_but[here], alone[here] = alone[here], all_but[here]
+            trials, at = np.vstack([alone, all_but]), np.tile(at, 2)
+            proba = self._reached(block[at], trials)
+            # The nearest counts, the first of equals.
+            far = self.search.metric.gower(Q[at], trials)
+            order = np.lexsort((far, at))
+            order = order[~np.isnan(proba[order])]
+            _, first = np.unique(at[order], return_index=True)
+            best = order[first]
+            self.Z[block[at[best]]] = trials[best]
+            self.after[block[at[best]]] = proba[best]
+
     def _go_back(
         self,
         rows: NDArray[np.intp],
@@ -241,12 +266,16 @@ class Walk:
     def _reached(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the probability of candidates, NaN where they are no answer.
 
-        A candidate that misses its target or is the row itself is none.
+        A candidate that misses its target, is the row itself or repeats a background
+        row is none.
         """
         proba = self.search.ask_for(self.asked.codes[rows], Z)
-        good = proba >= self.asked.target[rows] - TOLERANCE
-        good &= ~same_cells(Z, self.asked.Q[rows]).all(axis=1)
-        return np.where(good, proba, np.nan)
+        good = np.flatnonzero(proba >= self.asked.target[rows] - TOLERANCE)
+        good = good[~same_cells(Z[good], self.asked.Q[rows[good]]).all(axis=1)]
+        good = good[~self.search.repeats(Z[good])]
+        reached = np.full(len(proba), np.nan)
+        reached[good] = proba[good]
+        return reached
 
 
 def blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -80,7 +81,8 @@ def _download(url: str, n_retries: int, delay: float, advice: str) -> bytes:
             with urlopen(url, timeout=_TIMEOUT) as answer:
                 content: bytes = answer.read()
             return content
-        except OSError as error:  # includes URLError and timeouts
+        # OSError includes URLError and timeouts; an answer that is cut is the other.
+        except (OSError, HTTPException) as error:
             gone = isinstance(error, HTTPError) and error.code < 500
             if gone or left == 0:
                 raise OSError(f"{url} could not be read ({error}). {advice}") from error
@@ -97,6 +99,8 @@ def replacing(path: Path) -> Iterator[Path]:
     new = Path(name)
     try:
         yield new
+        # Others may read it as they may read the folder, which mkstemp forbids.
+        new.chmod(path.parent.stat().st_mode & 0o666)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def fetch_fashion_mnist(
     Raises
     ------
     OSError
-        If the file is missing and cannot be downloaded.
+        If the file is missing and cannot be downloaded, or is damaged.
     ValueError
         If `subset` is none of the three.
 
@@ -114,9 +115,16 @@ def fetch_fashion_mnist(
             raise OSError(f"{path} is missing and download_if_missing is False.")
         _download(path, n_retries, delay)
     parts = ["train", "test"] if subset == "all" else [subset]
-    with np.load(path, allow_pickle=False) as file:
-        data = np.concatenate([file[f"X_{part}"] for part in parts])
-        target = np.concatenate([file[f"y_{part}"] for part in parts]).astype(np.int64)
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            data = np.concatenate([file[f"X_{part}"] for part in parts])
+            target = np.concatenate([file[f"y_{part}"] for part in parts])
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise OSError(
+            f"{path} is damaged or another file ({type(error).__name__}). Delete it to "
+            "have it downloaded again."
+        ) from error
+    target = target.astype(np.int64)
     names = [f"pixel{k}" for k in range(1, data.shape[1] + 1)]
     X: Any
     y: Any

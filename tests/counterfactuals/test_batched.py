@@ -1,5 +1,6 @@
 """The batched engine keeps its promises on any table and teacher."""
 
+import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -937,3 +939,76 @@ def test_promises_hold_on_random_tables(seed, n, kind, alpha):
     assert (answer.X_cf <= X.max(axis=0) + 1e-12).all()
     assert (answer.X_cf[:, 1] == np.rint(answer.X_cf[:, 1])).all()
     assert set(answer.X_cf[:, 2]) <= {0.0, 1.0}
+
+
+# Tables of few values, where nearly everything is a copy
+
+
+@pytest.mark.parametrize(("width", "n_values", "n"), [(8, 2, 150), (6, 3, 150)])
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+@pytest.mark.parametrize(
+    "model",
+    [DecisionTreeClassifier(min_samples_leaf=5, random_state=0), LogisticRegression()],
+)
+def test_rows_of_few_values_are_answered(width, n_values, n, alpha, model):
+    """Beside brute force: four in five of those who could be answered are."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, n_values, (2 * n, width))
+    score = X @ rng.normal(size=width) + rng.normal(0, 0.7, 2 * n)
+    y = (score > np.median(score)).astype(int)
+    background, rows, labels = X[:n], X[n:], y[n:]
+    teacher = clone(model).fit(background, y[:n])
+    answer = BatchedDice().generate(
+        teacher, rows, labels, background=background, alpha=alpha
+    )
+    every = np.array(list(itertools.product(range(n_values), repeat=width)))
+    new = every[~repeats_a_row(every, background)]
+    proba, of_rows = (teacher.predict_proba(A)[:, labels] for A in (new, background))
+    reached = proba >= answer.target - 1e-9
+    reached &= (new[:, None] != rows).any(axis=2)
+    possible = reached.any(axis=0) & (of_rows >= answer.target - 1e-9).any(axis=0)
+    assert not repeats_a_row(answer.X_cf[answer.valid], background).any()
+    assert (answer.proba_after >= answer.target - 1e-9)[answer.valid].all()
+    if possible.any():
+        assert answer.valid[possible].mean() >= 0.8
+
+
+@pytest.mark.parametrize("values", ["46", {4, 6}, {"low": 4, "high": 6}])
+def test_range_without_an_order(values):
+    engine = BatchedDice(permitted_range={"x0": values})
+    X = np.arange(20.0).reshape(10, 2)
+    teacher = LogisticRegression().fit(X, [0, 1] * 5)
+    with pytest.raises(ValueError, match=r"'x0' must be \[lowest, highest\]"):
+        engine.generate(teacher, X, [0, 1] * 5, background=X)
+
+
+def test_cells_that_are_out_of_reach_disturb_nothing():
+    """Infinite where nothing may change, or further away than can be squared."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = (X[:, 0] > 0).astype(int)
+    teacher = LogisticRegression().fit(X, y)
+    expected = BatchedDice(features_to_vary=["x0"]).generate(
+        teacher, X, y, background=X
+    )
+    for cell in (np.inf, -np.inf):
+        odd = X.copy()
+        odd[3, 1] = cell
+
+        class Blind:
+            classes_ = np.array([0, 1])
+
+            def predict_proba(self, rows):
+                return teacher.predict_proba(np.where(np.isinf(rows), X[3, 1], rows))
+
+        answer = BatchedDice(features_to_vary=["x0"]).generate(
+            Blind(), odd, y, background=odd
+        )
+        np.testing.assert_array_equal(answer.valid, expected.valid)
+        np.testing.assert_allclose(answer.X_cf[:, 0], expected.X_cf[:, 0])
+    far = X.copy()
+    far[:, 1] = 1e200
+    answer = BatchedDice().generate(teacher, far, y, background=X)
+    beside = np.where(far == 1e200, 1e9, far)
+    expected = BatchedDice().generate(teacher, beside, y, background=X)
+    np.testing.assert_array_equal(answer.led_to, expected.led_to)
+    assert answer.valid.any()

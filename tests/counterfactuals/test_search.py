@@ -283,7 +283,8 @@ class TestWayBack:
             return np.where(valid(Z[:, 0]) | first, 1.0, 0.2)
 
         X, ends = np.array([[start, 5.0]]), np.array([[1.0, 5.0]])
-        background = np.vstack([X, ends, [[0.25, 5.0]]])  # no whole numbers
+        # No whole numbers, and no step of the way: a row that is there is no answer.
+        background = np.vstack([X, ends, [[0.26, 5.0]]])
         search = search_with(formula, X=X, background=background, **params)
         asked = posed(search, [1], alpha)
         assert asked.certain.all() == certain

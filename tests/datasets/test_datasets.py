@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from functools import partial
+from http.client import IncompleteRead
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import URLError
 
@@ -134,6 +135,35 @@ def test_tries_again_while_the_server_fails(uci, tmp_path):
     (tmp_path / "heart_disease" / "processed.va.data").unlink()
     with pytest.raises(OSError, match="could not be read"):
         fetch_heart_disease(data_home=tmp_path, n_retries=0)
+
+
+def test_answer_that_is_cut_is_a_failure_of_the_network(uci, tmp_path, monkeypatch):
+    tries = []
+
+    def cut(url, timeout):
+        tries.append(url)
+        raise IncompleteRead(b"28,1,2")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="by hand"):
+        patch.setattr(download, "urlopen", cut)
+        fetch_heart_disease(data_home=tmp_path, n_retries=2, delay=0.0)
+    assert len(tries) == 3
+    fetch_heart_disease(data_home=tmp_path)
+
+
+def test_files_may_be_read_by_whom_the_folder_may_be(tmp_path):
+    for mode in (0o755, 0o700):
+        tmp_path.chmod(mode)
+        with download.replacing(tmp_path / "file") as new:
+            new.write_text("content")
+        assert (tmp_path / "file").stat().st_mode & 0o777 == mode & 0o666
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"PK\x03\x04 cut", b""])
+def test_fashion_file_that_is_damaged(tmp_path, content):
+    (tmp_path / "fashion_mnist.npz").write_bytes(content)
+    with pytest.raises(OSError, match=r"fashion_mnist\.npz is damaged.*Delete it"):
+        fetch_fashion_mnist(data_home=tmp_path)
 
 
 def test_does_not_try_again_for_what_is_not_there(uci, tmp_path):
