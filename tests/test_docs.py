@@ -51,8 +51,10 @@ def test_examples_of_the_guide_run(page):
     assert failed == 0
 
 
-def test_there_are_pages():
+def test_there_are_pages_without_gaps():
     assert len(PAGES) >= 5
+    for page in [ROOT / "README.md", *PAGES]:
+        assert re.findall(r"%[A-Z]+%|TODO|TBD|XXX", page.read_text()) == []
 
 
 def test_figures_of_the_readme_are_those_of_the_benchmarks():
