@@ -341,7 +341,11 @@ class Search:
         Rows whose sums differ are different, and to see that costs next to nothing.
         """
         draws = np.random.default_rng(0).uniform(1.0, 2.0, size=rows.shape[1])
-        self.cell_weights = np.where(self.reads, draws / self.metric.span, 0.0)
+        with np.errstate(over="ignore"):
+            weights = draws / self.metric.span
+        # What varies by next to nothing is left to the comparison of the cells.
+        told = self.reads & np.isfinite(weights)
+        self.cell_weights = np.where(told, weights, 0.0)
         sums = self._sums(rows)
         largest = self._sums(np.abs(rows)).max(initial=0.0)
         self.rounding = 1e-10 * (1.0 + largest)

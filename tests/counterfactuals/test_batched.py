@@ -1012,3 +1012,22 @@ def test_cells_that_are_out_of_reach_disturb_nothing():
     expected = BatchedDice().generate(teacher, beside, y, background=X)
     np.testing.assert_array_equal(answer.led_to, expected.led_to)
     assert answer.valid.any()
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e150, 1e307])
+def test_any_scale_of_the_numbers(scale):
+    """The answers are the same ones, and nothing overflows."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3))
+    y = (X[:, 0] > 0).astype(int)
+    teacher = LogisticRegression().fit(X, y)
+
+    class Scaled:
+        classes_ = teacher.classes_
+
+        def predict_proba(self, rows):
+            return teacher.predict_proba(rows / scale)
+
+    expected = BatchedDice().generate(teacher, X, y, background=X)
+    answer = BatchedDice().generate(Scaled(), X * scale, y, background=X * scale)
+    np.testing.assert_array_equal(answer.valid, expected.valid)
+    np.testing.assert_allclose(answer.X_cf / scale, expected.X_cf, atol=1e-9)
