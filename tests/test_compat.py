@@ -16,6 +16,7 @@ from skcoop import _compat
 PRIVATE_NAMES = {
     "HasMethods": ["sklearn.utils._param_validation"],
     "Interval": ["sklearn.utils._param_validation"],
+    "InvalidParameterError": ["sklearn.utils._param_validation"],
     "StrOptions": ["sklearn.utils._param_validation"],
     "_BaseComposition": ["sklearn.utils.metaestimators"],
     "_VisualBlock": [
