@@ -263,6 +263,13 @@ def test_index_of_the_frame_does_not_matter():
         assert_same_fit(fitted, expected, X)
 
 
+def readers_of_age():
+    return [
+        (name, make_pipeline(make_column_transformer(("passthrough", ["age"])), model))
+        for name, model in members()
+    ]
+
+
 @pytest.mark.parametrize("kind", ["object", "str", "category", "polars"])
 def test_silo_column_that_was_forgotten_is_pointed_out(kind):
     X, y, owner = clinics()
@@ -271,28 +278,20 @@ def test_silo_column_that_was_forgotten_is_pointed_out(kind):
         table = as_container(table, kind)
     else:
         table["clinic"] = table["clinic"].astype(kind)
-    readers = [
-        (name, make_pipeline(make_column_transformer(("passthrough", ["age"])), model))
-        for name, model in members()
-    ]
     with pytest.warns(UserWarning, match=r"pass silo_column='clinic'") as caught:
-        CooperativeDistiller(readers, n_rounds=0, cv=3).fit(table, y)
+        CooperativeDistiller(readers_of_age(), n_rounds=0, cv=3).fit(table, y)
     assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize("cells", [["north"] * 90, ["north", "elsewhere"] * 45])
 def test_other_columns_are_not_taken_for_silos(cells):
     X, y, owner = clinics()
-    readers = [
-        (name, make_pipeline(make_column_transformer(("passthrough", ["age"])), model))
-        for name, model in members()
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        CooperativeDistiller(readers, n_rounds=0, cv=3).fit(X.assign(at=cells), y)
-        CooperativeDistiller(readers, n_rounds=0, cv=3).fit(
-            X.assign(clinic=owner), y, silos=owner
-        )
+    distiller = CooperativeDistiller(readers_of_age(), n_rounds=0, cv=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        distiller.fit(X.assign(at=cells), y)
+        distiller.fit(X.assign(clinic=owner), y, silos=owner)
+    assert caught == []
 
 
 # What is refused

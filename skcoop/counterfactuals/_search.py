@@ -20,7 +20,7 @@ from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
-from skcoop.counterfactuals._walk import Asked, Walk, blocks
+from skcoop.counterfactuals._walk import Asked, Walk, blocks, nearest_of_each
 
 # Rows of the background that may serve as an end point: distances to them are cheap,
 # scoring them is one prediction each.
@@ -327,11 +327,7 @@ class Search:
         good = moved & ~copied
         for other in others:
             good &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
-        # The nearest answer to a row counts, the first of equals.
-        order = np.lexsort((self.metric.gower(Q, Z), rows))
-        order = order[good[order]]
-        kept, first = np.unique(rows[order], return_index=True)
-        best = order[first]
+        kept, best = nearest_of_each(rows, self.metric.gower(Q, Z), good)
         found.Z[kept], found.after[kept] = Z[best], walk.after[best]
         found.led_to[kept], found.valid[kept] = led_to[best], True
 

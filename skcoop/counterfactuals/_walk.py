@@ -184,14 +184,9 @@ class Walk:
             all_but[here], alone[here] = alone[here], all_but[here]
             trials, at = np.vstack([alone, all_but]), np.tile(at, 2)
             proba = self._reached(block[at], trials)
-            # The nearest counts, the first of equals.
             far = self.search.metric.gower(Q[at], trials)
-            order = np.lexsort((far, at))
-            order = order[~np.isnan(proba[order])]
-            _, first = np.unique(at[order], return_index=True)
-            best = order[first]
-            self.Z[block[at[best]]] = trials[best]
-            self.after[block[at[best]]] = proba[best]
+            left, best = nearest_of_each(at, far, ~np.isnan(proba))
+            self.Z[block[left]], self.after[block[left]] = trials[best], proba[best]
 
     def _go_back(
         self,
@@ -276,6 +271,24 @@ class Walk:
         reached = np.full(len(proba), np.nan)
         reached[good] = proba[good]
         return reached
+
+
+def nearest_of_each(
+    rows: NDArray[np.intp], far: NDArray[np.float64], good: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Choose for each row the nearest of its good candidates, the first of equals.
+
+    Returns
+    -------
+    chosen : ndarray of int
+        The rows that have a good candidate, in order.
+    best : ndarray of int
+        Position of the nearest one of each among the candidates.
+    """
+    order = np.lexsort((far, rows))
+    order = order[good[order]]
+    chosen, first = np.unique(rows[order], return_index=True)
+    return chosen, order[first]
 
 
 def blocks(rows: NDArray[np.intp], each: int) -> Iterator[NDArray[np.intp]]:
