@@ -29,8 +29,8 @@ class BatchedDice(BaseEstimator):
 
     For each row the search takes the nearest background row that reaches the target
     and copies its values. Then it comes back as far as the teacher allows: as many
-    columns as possible take their own values again, the others go back along the
-    straight line. Where no background row reaches the target, the search climbs from
+    columns as possible take their own values again (unless `sparse` is False), the
+    others go back along the straight line. Where no background row reaches the target, the search climbs from
     the one that comes closest. What it returns is valid by construction, lies within
     the values of the background, and is never a copy of one of its rows. All rows are
     put to the teacher together, about 30 predictions for each; a climb takes hundreds,
@@ -56,6 +56,12 @@ class BatchedDice(BaseEstimator):
         Columns of numbers that are codes of categories, by label (for an array also by
         position, or as a mask): no code lies between two others. Strings, categories
         and objects are known from their type.
+    sparse : bool, default=True
+        Whether to change as few columns as the target allows, which is what people can
+        read as an explanation. False goes along the straight line towards the
+        background row: all columns in which the two differ change together, each as
+        far as the target needs. That takes fewer predictions, and the answers are
+        nothing like the rows that they come from.
 
     See Also
     --------
@@ -63,9 +69,8 @@ class BatchedDice(BaseEstimator):
 
     Notes
     -----
-    A missing cell stays missing or is filled with a value of the background, and no
-    value ever goes missing; a missing cell is as far from any value as two values can
-    be. Whole numbers stay whole. Times, and integers beyond 2**53, stay as they are in
+    A missing cell stays missing, as that it is missing may mean something, and no value
+    ever goes missing; a missing cell is as far from any value as two values can be. Whole numbers stay whole. Times, and integers beyond 2**53, stay as they are in
     the row; a column of times that `features_to_vary` names is refused.
 
     References
@@ -93,6 +98,7 @@ class BatchedDice(BaseEstimator):
         "features_to_vary": [StrOptions({"all"}), "array-like"],
         "permitted_range": [dict, None],
         "categorical_features": ["array-like", None],
+        "sparse": ["boolean"],
     }
 
     def __init__(
@@ -101,10 +107,12 @@ class BatchedDice(BaseEstimator):
         features_to_vary: Any = "all",
         permitted_range: Any = None,
         categorical_features: Any = None,
+        sparse: bool = True,
     ):
         self.features_to_vary = features_to_vary
         self.permitted_range = permitted_range
         self.categorical_features = categorical_features
+        self.sparse = sparse
 
     def generate(
         self,
@@ -174,6 +182,7 @@ class BatchedDice(BaseEstimator):
             features_to_vary=self.features_to_vary,
             permitted_range=self.permitted_range,
             categorical_features=self.categorical_features,
+            sparse=self.sparse,
             seed=seed,
         )
         Q = search.Q

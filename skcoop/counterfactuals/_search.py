@@ -68,9 +68,10 @@ class Search:
         features_to_vary: Any,
         permitted_range: Mapping[Any, Any] | None,
         categorical_features: Any,
+        sparse: bool,
         seed: int,
     ):
-        self.teacher = teacher
+        self.teacher, self.sparse = teacher, sparse
         self.codec = TableCodec(stack(background, X))
         self.n_predictions = 0
         names = self.codec.names
@@ -100,7 +101,7 @@ class Search:
         self.proba_of = _or_hopeless(np.ascontiguousarray(proba[: len(scored)].T))
         self.varied = np.flatnonzero(self.varies)
         self.guess = None
-        if len(self.donors) and len(self.varied):
+        if sparse and len(self.donors) and len(self.varied):
             self.guess = LogOddsModel(
                 self.metric, self.donors, self.proba_of, self.varied
             )
@@ -286,8 +287,12 @@ class Search:
         return ends
 
     def _towards(self, Q: FloatMatrix, donors: FloatMatrix) -> FloatMatrix:
-        """Copy the donors' values where they may be changed; none is ever lost."""
-        return np.where(self.varies & ~np.isnan(donors), donors, Q)
+        """Copy the donors' values where they may be changed.
+
+        A missing cell may mean something: it stays missing, and no value is ever lost.
+        """
+        known = ~np.isnan(donors) & ~np.isnan(Q)
+        return np.where(self.varies & known, donors, Q)
 
     def _scores(
         self, codes: NDArray[np.intp], ends: FloatMatrix, donors: NDArray[np.intp]
@@ -434,7 +439,8 @@ class Search:
         """Go over the columns once for some rows; return where it led."""
         varied, (n, d, v) = self.varied, values.shape
         trials = np.repeat(Z, d * v, axis=0)
-        known = np.where(np.isnan(values), Z[:, varied, None], values)
+        own = Z[:, varied, None]
+        known = np.where(np.isnan(values) | np.isnan(own), own, values)
         trials[np.arange(n * d * v), np.tile(np.repeat(varied, v), n)] = known.ravel()
         single = _or_hopeless(self.ask_for(np.repeat(codes, d * v), trials))
         single = single.reshape(n, d, v)

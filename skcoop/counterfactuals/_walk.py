@@ -151,8 +151,7 @@ class Walk:
         # A certain row has no stricter target: a step of alpha is what it is for.
         near = np.where(asked.certain, asked.alpha, 0.0)
         # Where only categories changed, there is nothing between.
-        steady = asked.Q == ends
-        steady |= self.search.coded | np.isnan(asked.Q)
+        steady = (asked.Q == ends) | self.search.coded | np.isnan(asked.Q)
         far = np.where(steady.all(axis=1), near, 1.0)
         some = np.flatnonzero(asked.certain & (near < far))
         if len(some):
@@ -247,8 +246,7 @@ class Walk:
             Z = np.where(self.search.integral, np.rint(Z), Z)
             # Rounding may not lead out of the way.
             Z = np.clip(Z, np.minimum(Q, E), np.maximum(Q, E))
-        jumps = self.search.coded | np.isnan(Q)
-        Z = np.where(jumps, np.where(step >= 0.5, E, Q), Z)
+        Z = np.where(self.search.coded, np.where(step >= 0.5, E, Q), Z)
         return np.where(E == Q, Q, Z)
 
     def _try(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.bool_]:
