@@ -65,13 +65,12 @@ def qualified_teachers(
         ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
     """
     right = answers == task.codes
-    owners = np.zeros(len(task.y)) if task.owners is None else task.owners
     qualified = np.zeros((len(answers), *answers.shape), dtype=bool)
-    for owner in np.unique(owners):
+    for silo in np.unique(task.silos):
         for code in range(len(task.classes)):
             # Rows that have this label, and rows that teachers give it without reason.
-            rows = np.flatnonzero((owners == owner) & (task.codes == code))
-            others = np.flatnonzero((owners == owner) & (task.codes != code))
+            rows = np.flatnonzero((task.silos == silo) & (task.codes == code))
+            others = np.flatnonzero((task.silos == silo) & (task.codes != code))
             deserved = (~right[:, rows] * task.weights[rows]) @ right[:, rows].T
             misled = right[:, others] * task.weights[others]
             misled = misled @ (answers[:, others] == code).T

@@ -102,7 +102,8 @@ class CooperativeDistiller(MemberEnsemble):
     counterfactuals : {"batched", "random", "genetic", "kdtree"} or engine, \
             default="batched"
         How a teacher finds a virtual instance.
-        :class:`~skcoop.counterfactuals.BatchedDice` answers for all rows at once;
+        :class:`~skcoop.counterfactuals.BatchedDice` answers for all rows at once,
+        along all columns (``sparse=False``);
         the others are dice-ml's own methods, much slower; or any object with
         ``generate`` as in :class:`~skcoop.counterfactuals.CounterfactualEngine`.
 
@@ -457,7 +458,9 @@ class CooperativeDistiller(MemberEnsemble):
                 self.counterfactuals._validate_params()
             return self.counterfactuals
         if self.counterfactuals == "batched":
-            return BatchedDice()
+            # Few columns are for people who read an explanation; lessons that change
+            # all of them teach as well and are nothing like rows.
+            return BatchedDice(sparse=False)
         return StockDice(self.counterfactuals)
 
     def _read(
@@ -498,8 +501,8 @@ class CooperativeDistiller(MemberEnsemble):
         for number, (name, estimator) in enumerate(estimators):
             check.check_frozen(name, estimator, task.X, task.classes)
             own = np.arange(len(rows))
-            if task.owners is not None:
-                own = np.flatnonzero(task.owners == number)
+            if owners is not None:
+                own = task.silo(number)
             metadata = {
                 key: rows_of(value, rows, len(y))
                 for key, value in routed[name]["fit"].items()

@@ -15,7 +15,7 @@ from skcoop._completion import complete
 from skcoop._frames import FloatMatrix, same_cells
 from skcoop._members import Member
 from skcoop._task import Task, content_keys
-from skcoop._teaching import Answers, Question, background_of
+from skcoop._teaching import Answers, Question
 
 
 @dataclass
@@ -64,12 +64,17 @@ class Lessons:
         return Lessons(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def __add__(self, other: Lessons) -> Lessons:
-        return Lessons(
-            *(
-                np.concatenate([getattr(self, f.name), getattr(other, f.name)])
-                for f in fields(self)
-            )
+        return joined([self, other])
+
+
+def joined(parts: Sequence[Lessons]) -> Lessons:
+    """Return all lessons of several sets."""
+    return Lessons(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Lessons)
         )
+    )
 
 
 def no_lessons(n_features: int) -> Lessons:
@@ -116,11 +121,13 @@ def translate(
     proposed = {}
     for student, member in enumerate(members):
         lessons = _gather(task, members, student, chosen[student], answers, number)
-        lessons = lessons[~task.repeats(lessons.Z, member.reads)]
         if not len(lessons):
             continue
-        lessons.Z = complete(lessons.Z, task.Z[member.rows], task.metric)
-        lessons = lessons[~task.repeats(lessons.Z, member.reads)]
+        # Completion fills cells that the row's silo never recorded: what repeats one of
+        # its rows is seen before, what repeats one at home afterwards.
+        own, home = task.Z[member.rows], int(task.silos[member.rows[0]])
+        lessons.Z = complete(lessons.Z, own, task.metrics[home])
+        lessons = lessons[~task.repeats(lessons.Z, member.reads, member.rows)]
         if len(lessons):
             proposed[student] = lessons
     return proposed
@@ -134,14 +141,12 @@ def _gather(
     answers: Mapping[Question, Answers],
     number: int,
 ) -> Lessons:
-    """Collect what one student's teachers answered."""
-    gathered = no_lessons(task.Z.shape[1])
-    for (teacher, _, background), answer in answers.items():
-        if background != background_of(members, teacher, student):
-            continue
+    """Collect what one student's teachers answered, without repeats of silos' rows."""
+    by_silo: dict[int, list[Lessons]] = {}
+    for (teacher, _, silo), answer in answers.items():
         mine = answer.kept & (teacher_of[answer.rows] == teacher)
         rows, Z = answer.rows[mine], answer.Z[mine]
-        gathered += Lessons(
+        lessons = Lessons(
             Z,
             rows,
             answer.led_to[mine],
@@ -149,10 +154,16 @@ def _gather(
             np.full(len(rows), number),
             answer.before[mine],
             answer.after[mine],
-            task.metric.gower(task.Z[rows], Z),
+            task.metrics[silo].gower(task.Z[rows], Z),
             ~same_cells(task.Z[rows], Z),
         )
-    return gathered
+        by_silo.setdefault(silo, []).append(lessons)
+    gathered = [no_lessons(task.Z.shape[1])]
+    for silo, parts in by_silo.items():
+        lessons = joined(parts)
+        reads = members[student].reads
+        gathered.append(lessons[~task.repeats(lessons.Z, reads, task.silo(silo))])
+    return joined(gathered)
 
 
 def without_duplicates(task: Task, lessons: Lessons) -> Lessons:

@@ -15,7 +15,7 @@ from skcoop._gate import Verdict
 from skcoop._lessons import Lessons, no_lessons
 from skcoop._members import Member
 from skcoop._task import Task
-from skcoop._teaching import Answers, Question, background_of
+from skcoop._teaching import Answers, Question
 
 _LESSON_COLUMNS = [
     "round",
@@ -128,9 +128,8 @@ class Record:
     ) -> dict[str, Any]:
         found = rechecked = 0
         failure = ""
-        background = background_of(self.members, teacher, student)
-        for (asked, _, used), answer in answers.items():
-            if asked != teacher or used != background:
+        for (asked, _, _), answer in answers.items():
+            if asked != teacher:
                 continue
             mine = chosen[student][answer.rows] == teacher
             found += int(answer.found[mine].sum())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,15 @@ class Task:
         Weight of each row where scores are computed.
     folds : ndarray of int, shape (n_samples,)
         The fold that holds out each row.
-    owners : ndarray of int, shape (n_samples,) or None
-        Number of the member that owns each row; None where all members own all.
+    silos : ndarray of int, shape (n_samples,)
+        The silo that holds each row: the number of the member that owns it, 0 where
+        all members own all.
+    coded : ndarray of bool, shape (n_features,)
+        Columns whose floats are codes: no code lies between two others.
     codec : TableCodec
         Goes between the container and floats.
     Z : ndarray of shape (n_samples, n_features)
         The rows as floats.
-    metric : RowMetric
-        Distances between them.
     keys : ndarray of uint64, shape (n_samples,)
         A number for each row's content. Choices that are made by these keys do not
         depend on the order of the rows.
@@ -57,10 +59,10 @@ class Task:
     codes: NDArray[np.intp]
     weights: NDArray[np.float64]
     folds: NDArray[np.intp]
-    owners: NDArray[np.intp] | None
+    silos: NDArray[np.intp]
     codec: TableCodec
+    coded: NDArray[np.bool_]
     Z: FloatMatrix
-    metric: RowMetric
     keys: NDArray[np.uint64]
 
     @property
@@ -68,13 +70,25 @@ class Task:
         """Number of folds."""
         return int(self.folds.max()) + 1
 
+    def silo(self, number: int) -> NDArray[np.intp]:
+        """Return the rows of a silo."""
+        return np.flatnonzero(self.silos == number)
+
+    @cached_property
+    def metrics(self) -> dict[int, RowMetric]:
+        """Distances by silo, in the ranges of its own rows."""
+        return {
+            number: RowMetric(self.codec, self.Z[self.silo(number)], self.coded)
+            for number in np.unique(self.silos).tolist()
+        }
+
     def repeats(
         self,
         Z: FloatMatrix,
         reads: NDArray[np.bool_],
-        rows: NDArray[np.intp] | slice = slice(None),
+        rows: NDArray[np.intp],
     ) -> NDArray[np.bool_]:
-        """Mark what equals one of the rows (by default all) on the columns read."""
+        """Mark what equals one of the given rows on the columns read."""
         every = reads.all()
         known = self.keys[rows] if every else content_keys(self.Z[rows][:, reads])
         return np.isin(content_keys(Z[:, reads]), known)
@@ -106,7 +120,7 @@ def make_task(
     X : ndarray or data frame of shape (n_samples, n_features)
         The whole table.
     y, owners, folds, weights : ndarray of shape (n_samples,)
-        As in :class:`Task`; `owners` may be None.
+        As in :class:`Task`; `owners` is None where all members own all rows.
     rows : ndarray of int
         The rows that take part.
 
@@ -132,10 +146,10 @@ def make_task(
         codes=codes,
         weights=weights[rows],
         folds=np.unique(folds[rows], return_inverse=True)[1],
-        owners=None if owners is None else owners[rows],
+        silos=np.zeros(len(rows), dtype=np.intp) if owners is None else owners[rows],
         codec=codec,
+        coded=codec.coded,
         Z=Z,
-        metric=RowMetric(codec, Z),
         keys=content_keys(Z),
     )
 

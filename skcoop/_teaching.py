@@ -43,7 +43,8 @@ def choose_teachers(
     qualified : ndarray of bool, shape (n_members, n_members, n_samples)
         ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
     max_lessons : int or None
-        Most rows to choose for one student, taken from all classes in turn.
+        Most rows to choose for one student: of each silo in proportion to what it has
+        to teach, from all its classes in turn.
     seed : int
         Seed of the draw.
 
@@ -61,9 +62,26 @@ def choose_teachers(
         teacher, row = np.nonzero(by_teacher & (rank == drawn.astype(np.intp)))
         chosen[student, row] = teacher
         if max_lessons is not None and len(row) > max_lessons:
-            kept = _balanced(np.sort(row), task.codes, draws, max_lessons)
+            kept = _apportioned(task, np.sort(row), draws, max_lessons)
             chosen[student, np.setdiff1d(row, kept)] = -1
     return chosen
+
+
+def _apportioned(
+    task: Task, rows: NDArray[np.intp], draws: NDArray[np.uint64], most: int
+) -> NDArray[np.intp]:
+    """Take rows from all silos, each in proportion to the rows that it has."""
+    silos, counts = np.unique(task.silos[rows], return_counts=True)
+    # What rounding down leaves goes to those that lost most by it.
+    shares = most * counts / counts.sum()
+    quotas = np.floor(shares).astype(np.intp)
+    left = most - int(quotas.sum())
+    quotas[np.argsort(quotas - shares, kind="stable")[:left]] += 1
+    kept = [
+        _balanced(rows[task.silos[rows] == silo], task.codes, draws, quota)
+        for silo, quota in zip(silos, quotas.tolist(), strict=True)
+    ]
+    return np.concatenate(kept)
 
 
 def _balanced(
@@ -110,7 +128,7 @@ class Answers:
     failure: str = ""
 
 
-# A question goes to one copy (teacher, fold) on behalf of one silo's rows.
+# One copy (teacher, fold) is asked about rows of one silo.
 Question = tuple[int, int, int]
 
 
@@ -127,49 +145,42 @@ def ask_teachers(
 ) -> dict[Question, Answers]:
     """Ask each chosen teacher once about each row that somebody has it wrong.
 
-    A row is put to the copy that did not see it. The answer does not depend on the
-    student, so students who chose the same teacher share it.
+    A row is put to the copy that did not see it, and the search is among the rows of
+    the silo that holds it, so that a lesson has values of one silo. The answer does not
+    depend on the student, so students who chose the same teacher share it.
 
     Returns
     -------
     answers : dict
-        Answers by teacher, fold and the member whose rows are the background.
+        Answers by teacher, fold and silo.
     """
     wanted: dict[Question, NDArray[np.bool_]] = {}
-    for student, teacher_of in enumerate(chosen):
+    for teacher_of in chosen:
         for teacher in np.unique(teacher_of[teacher_of >= 0]):
             rows = np.flatnonzero(teacher_of == teacher)
-            for fold in np.unique(task.folds[rows]):
-                background = background_of(members, int(teacher), student)
-                question = (int(teacher), int(fold), background)
+            places = task.silos[rows] * task.n_folds + task.folds[rows]
+            for place in np.unique(places):
+                silo, fold = divmod(int(place), task.n_folds)
+                question = (int(teacher), fold, silo)
                 marked = wanted.setdefault(question, np.zeros(len(task.y), dtype=bool))
-                marked[rows[task.folds[rows] == fold]] = True
+                marked[rows[places == place]] = True
 
-    def ask(teacher: int, fold: int, background: int) -> Any:
-        own_seed = _question_seed(seed, teacher, fold, background)
+    def ask(teacher: int, fold: int, silo: int) -> Any:
         return delayed(_ask)(
             task,
             copies[teacher][fold],
-            np.flatnonzero(wanted[teacher, fold, background]),
-            _outside(task, members[background].rows, fold),
+            np.flatnonzero(wanted[teacher, fold, silo]),
+            task.silo(silo),
+            fold,
             members[teacher].reads,
             engine,
             alpha,
-            own_seed,
+            _question_seed(seed, teacher, fold, silo),
         )
 
     calls = (ask(*question) for question in wanted)
     answers = in_parallel(calls, n_jobs)
     return dict(zip(wanted, answers, strict=True))
-
-
-def background_of(members: Sequence[Member], teacher: int, student: int) -> int:
-    """Name the member whose rows bound the search: the teacher's own, if it has any.
-
-    A model that came without rows searches among its student's, so that no other
-    silo's values can reach that student.
-    """
-    return int(teacher) if len(members[teacher].rows) else student
 
 
 def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
@@ -215,14 +226,14 @@ def _answer(
     task: Task,
     teacher: FittedMember,
     rows: NDArray[np.intp],
-    background: NDArray[np.intp],
+    silo: NDArray[np.intp],
+    fold: int,
     reads: NDArray[np.bool_],
     engine: Any,
     alpha: float,
     seed: int,
 ) -> Answers:
-    everything = background
-    background = _seen_by_search(task, background, seed)
+    background = _seen_by_search(task, _outside(task, silo, fold), seed)
     X, labels = take(task.X, rows), task.y[rows]
     result = engine.generate(
         teacher,
@@ -246,7 +257,7 @@ def _answer(
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
     # The engine cannot tell what repeats a row that it did not see.
-    kept &= ~task.repeats(Z, reads, everything)
+    kept &= ~task.repeats(Z, reads, silo)
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
@@ -281,7 +292,7 @@ def recheck(
 
     An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
     within the values of the background (or, for a row from outside, between these and
-    its own), and lose no value of its row.
+    its own), be one of them where they are codes, and neither lose nor fill a cell.
 
     Returns
     -------
@@ -314,7 +325,9 @@ def _within(
         low = np.fmin(np.fmin.reduce(background, axis=0), before)
         high = np.fmax(np.fmax.reduce(background, axis=0), before)
         inside = (after >= low) & (after <= high)
-    for j in np.flatnonzero(task.codec.coded):
+    # A missing cell may mean something: it stays missing.
+    inside &= ~np.isnan(before)
+    for j in np.flatnonzero(task.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])
     inside &= task.codec.varies
     good = (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)

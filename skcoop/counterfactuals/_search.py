@@ -18,9 +18,17 @@ from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._task import content_keys, mixed
+from skcoop.counterfactuals._line import first_steps
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
-from skcoop.counterfactuals._walk import Asked, Walk, blocks, nearest_of_each
+from skcoop.counterfactuals._walk import (
+    AT_ONCE,
+    WAY,
+    Asked,
+    Walk,
+    blocks,
+    nearest_of_each,
+)
 
 # Rows of the background that may serve as an end point: distances to them are cheap,
 # scoring them is one prediction each.
@@ -216,6 +224,33 @@ class Search:
         """Return the probability of one class for each encoded row."""
         return self.ask(Z)[np.arange(len(Z)), codes]
 
+    def between(
+        self, Q: FloatMatrix, ends: FloatMatrix, step: NDArray[np.float64]
+    ) -> FloatMatrix:
+        """Go a part of the way; what has no middle changes at half of it."""
+        step = step[:, None]
+        with np.errstate(invalid="ignore"):
+            Z = (1.0 - step) * Q + step * ends
+            Z = np.where(self.integral, np.rint(Z), Z)
+            # Rounding may not lead out of the way.
+            Z = np.clip(Z, np.minimum(Q, ends), np.maximum(Q, ends))
+        Z = np.where(self.coded, np.where(step >= 0.5, ends, Q), Z)
+        return np.where(ends == Q, Q, Z)
+
+    def reached(self, asked: Asked, Z: FloatMatrix) -> NDArray[np.float64]:
+        """Return the probability of candidates, NaN where they are no answer.
+
+        A candidate that misses its target, is the row itself or repeats a background
+        row is none.
+        """
+        proba = self.ask_for(asked.codes, Z)
+        good = np.flatnonzero(proba >= asked.target - TOLERANCE)
+        good = good[~same_cells(Z[good], asked.Q[good]).all(axis=1)]
+        good = good[~self.repeats(Z[good])]
+        reached = np.full(len(proba), np.nan)
+        reached[good] = proba[good]
+        return reached
+
     def pose(self, block: slice, labels: NDArray[Any], alpha: float) -> Asked:
         """Work out what is asked of a block of rows, given their labels."""
         Q = self.Q[block]
@@ -237,7 +272,11 @@ class Search:
     def _answer_once(
         self, asked: Asked, ends: NDArray[np.intp], others: Sequence[Found]
     ) -> Found:
-        """Try one end after the other; climb where none leads to an answer."""
+        """Try one end after the other; where none leads to an answer, climb.
+
+        To climb is to leave the line between two rows, which only a search for few
+        columns does.
+        """
         n = len(asked.Q)
         found = Found(
             asked.Q.copy(),
@@ -248,6 +287,8 @@ class Search:
         )
         # Where another end is the way to come nearer, two are tried at once.
         first = 2 if self.jumps and not others else 1
+        if not self.sparse and n * ends.shape[1] * WAY <= AT_ONCE:
+            first = ends.shape[1]  # one question instead of two
         for tried in (ends[:, :first], ends[:, first:]):
             wanted = ~found.valid & asked.known
             rows, rank = np.nonzero(wanted[:, None] & (tried >= 0))
@@ -255,7 +296,7 @@ class Search:
             Z = self._towards(asked.Q[rows], self.donors[donors])
             self._walk(asked, found, rows, Z, donors, others)
         rows = np.flatnonzero(~found.valid & asked.known)
-        if len(rows) and len(self.donors) and len(self.varied):
+        if self.sparse and len(rows) and len(self.donors) and len(self.varied):
             Z, summit = self._climb(asked[rows])
             self._walk(asked, found, rows, Z, summit, others)
         return found
@@ -313,18 +354,22 @@ class Search:
         donors: NDArray[np.intp],
         others: Sequence[Found],
     ) -> None:
-        """Come back from the ends, one or more for a row, and keep what is nearest."""
+        """Go between rows and ends, one or more for a row, and keep what is nearest."""
         if not len(rows):
             return
-        proba = self._scores(asked.codes[rows], ends, donors)
-        walk = Walk(self, asked[rows], ends, proba)
-        if others:
-            walk.avoid_columns(others, rows)
-        walk.keep_few_columns()
-        walk.come_back()
-        walk.leave_copies()
-        rows, led_to = rows[walk.rows], self.places[donors[walk.rows]]
-        Z = self.codec.as_handed_out(walk.Z)
+        if self.sparse:
+            proba = self._scores(asked.codes[rows], ends, donors)
+            walk = Walk(self, asked[rows], ends, proba)
+            if others:
+                walk.avoid_columns(others, rows)
+            walk.keep_few_columns()
+            walk.come_back()
+            walk.leave_copies()
+            at, Z, after = walk.rows, walk.Z, walk.after
+        else:
+            at, Z, after = first_steps(self, asked[rows], ends)
+        rows, led_to = rows[at], self.places[donors[at]]
+        Z = self.codec.as_handed_out(Z)
         Q = asked.Q[rows]
         moved = ~same_cells(Z, Q).all(axis=1)
         copied = np.isin(content_keys(Z[:, self.reads]), self.row_keys)
@@ -333,7 +378,7 @@ class Search:
         for other in others:
             good &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
         kept, best = nearest_of_each(rows, self.metric.gower(Q, Z), good)
-        found.Z[kept], found.after[kept] = Z[best], walk.after[best]
+        found.Z[kept], found.after[kept] = Z[best], after[best]
         found.led_to[kept], found.valid[kept] = led_to[best], True
 
     def _weigh(self, rows: FloatMatrix) -> None:

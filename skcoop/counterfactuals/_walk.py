@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # Searches cut what is left into 4 steps and ask about all cuts at once: asking a model
 # often costs more than asking it about a few more rows. For few rows, it costs more
 # than asking about all that a search could come to ask. Neither changes an answer.
-_STEPS, _AT_ONCE = 4, 1000
+_STEPS, AT_ONCE = 4, 1000
 # The way between a row and its end has 16 steps.
-_WAY = 16
+WAY = 16
 # Candidates put to the teacher at once: bounds memory, changes no answer.
 _MOST_CANDIDATES = 30_000
 
@@ -155,17 +155,20 @@ class Walk:
         far = np.where(steady.all(axis=1), near, 1.0)
         some = np.flatnonzero(asked.certain & (near < far))
         if len(some):
-            good = self._try(some, self._between(some, ends, near[some]))
+            good = self._try(
+                some, self.search.between(asked.Q[some], ends[some], near[some])
+            )
             far[some[good]] = near[some[good]]
 
         def back(
             rows: NDArray[np.intp], at: NDArray[np.intp], n: NDArray[np.intp]
         ) -> FloatMatrix:
-            start = near[rows[at]]
-            return self._between(rows[at], ends, 1.0 - (1.0 - start) * n / _WAY)
+            rows, start = rows[at], near[rows[at]]
+            step = 1.0 - (1.0 - start) * n / WAY
+            return self.search.between(asked.Q[rows], ends[rows], step)
 
         for rows in blocks(np.flatnonzero(near < far), _STEPS - 1):
-            self._go_back(rows, np.full(len(rows), _WAY - 1), partial(back, rows))
+            self._go_back(rows, np.full(len(rows), WAY - 1), partial(back, rows))
 
     def leave_copies(self) -> None:
         """Take single steps away from ends that nothing could be given back of.
@@ -182,7 +185,7 @@ class Walk:
             here = np.arange(len(at)), column
             all_but[here], alone[here] = alone[here], all_but[here]
             trials, at = np.vstack([alone, all_but]), np.tile(at, 2)
-            proba = self._reached(block[at], trials)
+            proba = self.search.reached(self.asked[block[at]], trials)
             far = self.search.metric.gower(Q[at], trials)
             left, best = nearest_of_each(at, far, ~np.isnan(proba))
             self.Z[block[left]], self.after[block[left]] = trials[best], proba[best]
@@ -206,11 +209,11 @@ class Walk:
             so many steps back.
         """
         known = None
-        if most.sum() <= _AT_ONCE:
+        if most.sum() <= AT_ONCE:
             at = np.repeat(np.arange(len(rows)), most)
             n = np.arange(len(at)) - np.repeat(np.cumsum(most) - most, most) + 1
             known = np.full((len(rows), most.max(initial=0) + 1), np.nan)
-            known[at, n] = self._reached(rows[at], candidate(at, n))
+            known[at, n] = self.search.reached(self.asked[rows[at]], candidate(at, n))
         low, high = np.zeros_like(most), most.copy()
         after = self.after[rows]
         while (low < high).any():
@@ -220,7 +223,7 @@ class Walk:
             cuts = low[some, None] + -(-way * np.arange(_STEPS - 1, 0, -1) // _STEPS)
             at, n = np.repeat(some, _STEPS - 1), cuts.ravel()
             if known is None:
-                proba = self._reached(rows[at], candidate(at, n))
+                proba = self.search.reached(self.asked[rows[at]], candidate(at, n))
             else:
                 proba = known[at, n]
             proba = proba.reshape(-1, _STEPS - 1)
@@ -236,39 +239,12 @@ class Walk:
         self.Z[rows[moved]] = candidate(moved, low[moved])
         self.after[rows[moved]] = after[moved]
 
-    def _between(
-        self, rows: NDArray[np.intp], ends: FloatMatrix, step: NDArray[np.float64]
-    ) -> FloatMatrix:
-        """Go a part of the way; what has no middle changes at half of it."""
-        Q, E, step = self.asked.Q[rows], ends[rows], step[:, None]
-        with np.errstate(invalid="ignore"):
-            Z = (1.0 - step) * Q + step * E
-            Z = np.where(self.search.integral, np.rint(Z), Z)
-            # Rounding may not lead out of the way.
-            Z = np.clip(Z, np.minimum(Q, E), np.maximum(Q, E))
-        Z = np.where(self.search.coded, np.where(step >= 0.5, E, Q), Z)
-        return np.where(E == Q, Q, Z)
-
     def _try(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.bool_]:
         """Move rows to candidates that reach their target, and tell which do."""
-        proba = self._reached(rows, Z)
+        proba = self.search.reached(self.asked[rows], Z)
         good = ~np.isnan(proba)
         self.Z[rows[good]], self.after[rows[good]] = Z[good], proba[good]
         return good
-
-    def _reached(self, rows: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
-        """Return the probability of candidates, NaN where they are no answer.
-
-        A candidate that misses its target, is the row itself or repeats a background
-        row is none.
-        """
-        proba = self.search.ask_for(self.asked.codes[rows], Z)
-        good = np.flatnonzero(proba >= self.asked.target[rows] - TOLERANCE)
-        good = good[~same_cells(Z[good], self.asked.Q[rows[good]]).all(axis=1)]
-        good = good[~self.search.repeats(Z[good])]
-        reached = np.full(len(proba), np.nan)
-        reached[good] = proba[good]
-        return reached
 
 
 def nearest_of_each(

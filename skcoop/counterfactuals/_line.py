@@ -1,0 +1,76 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""The straight line: from a row towards its end, as far as the target needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcoop._frames import FloatMatrix
+from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked
+
+if TYPE_CHECKING:
+    from skcoop.counterfactuals._search import Search
+
+# Where there are too many rows to ask about all steps, every fourth comes first.
+_STRIDE = 4
+
+
+def first_steps(
+    search: Search, asked: Asked, ends: FloatMatrix
+) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
+    """Find the first step of each line that is an answer.
+
+    All columns in which a row and its end differ change together. A certain row has no
+    stricter target: it starts `alpha` of the way along.
+
+    Parameters
+    ----------
+    search : Search
+        Who is asked, and what may change.
+    asked : Asked
+        The rows.
+    ends : ndarray of shape (n_rows, n_features)
+        Where each line ends.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (n_found,)
+        The rows with an answer.
+    Z : ndarray of shape (n_found, n_features)
+        The answers.
+    after : ndarray of shape (n_found,)
+        The probability of the label there.
+    """
+    first, after = np.full(len(ends), -1), np.full(len(ends), np.nan)
+    start = np.where(asked.certain, asked.alpha, 0.0)
+
+    def place(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> FloatMatrix:
+        share = start[rows] + (1.0 - start[rows]) * steps / WAY
+        return search.between(asked.Q[rows], ends[rows], share)
+
+    def look(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> None:
+        """Try some steps of each row, in order, and note the first good one."""
+        at = np.repeat(np.arange(len(rows)), steps.shape[1])
+        proba = np.full(steps.size, np.nan)
+        # Step 0 of a row that is not certain is the row itself.
+        some = np.flatnonzero((steps.ravel() > 0) | asked.certain[rows[at]])
+        here, taken = rows[at[some]], steps.ravel()[some]
+        proba[some] = search.reached(asked[here], place(here, taken))
+        proba = proba.reshape(steps.shape)
+        found = np.flatnonzero(~np.isnan(proba).all(axis=1))
+        best = (~np.isnan(proba[found])).argmax(axis=1)
+        first[rows[found]] = steps[found, best]
+        after[rows[found]] = proba[found, best]
+
+    everyone = np.arange(len(ends))
+    stride = 1 if len(ends) * WAY <= AT_ONCE else _STRIDE
+    look(everyone, np.tile(np.arange(0, WAY + 1, stride), (len(ends), 1)))
+    if stride > 1:
+        some = np.flatnonzero(first > 0)
+        look(some, first[some, None] + np.arange(1 - stride, 0))
+    rows = np.flatnonzero(first >= 0)
+    return rows, place(rows, first[rows]), after[rows]
