@@ -84,13 +84,13 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
         return columns_read(first, names)
     if isinstance(estimator, ColumnTransformer) and hasattr(estimator, "transformers_"):
         return _columns_chosen(estimator, names)
-    parts = [p for p in _parts(estimator) if _width(p, len(names)) == len(names)]
-    if not parts or len(parts) < len(_parts(estimator)):
+    parts = [p for p in parts_of(estimator) if _width(p, len(names)) == len(names)]
+    if not parts or len(parts) < len(parts_of(estimator)):
         return everything
     return np.any([columns_read(part, names) for part in parts], axis=0)
 
 
-def _parts(estimator: Any) -> list[Any]:
+def parts_of(estimator: Any) -> list[Any]:
     """Return the fitted models inside a meta-estimator, if it hands X to them alone."""
     if getattr(estimator, "passthrough", False):  # stacking that reads X as well
         return []
@@ -123,11 +123,11 @@ def _columns_chosen(
         warnings.simplefilter("ignore", FutureWarning)
         for _, transformer, columns in estimator.transformers_:
             if not (isinstance(transformer, str) and transformer == "drop"):
-                chosen.update(_labels(columns, inputs))
+                chosen.update(labels_of(columns, inputs))
     return np.array([name in chosen for name in names], dtype=bool)
 
 
-def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
+def labels_of(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
     """Return the labels that a ColumnTransformer's fitted column choice stands for."""
     if isinstance(columns, slice):
         if isinstance(columns.start, str) or isinstance(columns.stop, str):

@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
+from skcoop._codes import with_codes_recognised
 from skcoop._columns import find_columns
 from skcoop._combine import hard_vote, soft_vote, stacked, top_class
 from skcoop._compat import (
@@ -39,6 +40,7 @@ from skcoop._deficiencies import (
     qualified_teachers,
     rehearsed_rows,
 )
+from skcoop._engines import check_engine, make_engine
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
@@ -52,6 +54,7 @@ from skcoop._members import (
     set_seeds,
     weight_parameter,
 )
+from skcoop._permissions import Permissions
 from skcoop._progress import Clock, start
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
@@ -59,7 +62,6 @@ from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
 from skcoop._training_rows import TrainingRows
 from skcoop._warnings import warn
-from skcoop.counterfactuals import BatchedDice, StockDice
 
 
 def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
@@ -113,6 +115,22 @@ class CooperativeDistiller(MemberEnsemble):
         half of the way by default, as in the paper. With less, lessons lie nearer to
         the rows that they were made from, and more of them are found where teachers
         are rarely sure.
+
+    features_to_vary : "all" or list, default="all"
+        The columns that a lesson may change, by label (for an array also by position,
+        or as a mask). The others are in a lesson as they are in its row.
+
+    permitted_range : dict, default=None
+        For a column's label, the ``[lowest, highest]`` number or the list of
+        categories that a lesson may change it to, within those of the row's silo.
+
+    categorical_features : list, default=None
+        Columns of numbers that are codes of categories, by label (for an array also by
+        position, or as a mask): a lesson has only values in them that the silo's rows
+        have. By default these are the columns that a member one-hot or ordinal encodes
+        or takes for categories (gradient boosting), and columns of whole numbers with
+        gaps among few distinct values, such as 3, 6, 7. Strings, categories and objects
+        are known from their type.
 
     n_rounds : int, default=3
         Most rounds of teaching; improved members teach the next one. Ends early after
@@ -262,6 +280,9 @@ class CooperativeDistiller(MemberEnsemble):
             HasMethods("generate"),
         ],
         "alpha": [Interval(Real, 0, 1, closed="right")],
+        "features_to_vary": [StrOptions({"all"}), "array-like"],
+        "permitted_range": [dict, None],
+        "categorical_features": ["array-like", None],
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "silo_column": "no_validation",
         "cv": ["cv_object"],
@@ -279,6 +300,9 @@ class CooperativeDistiller(MemberEnsemble):
         *,
         counterfactuals: Any = "batched",
         alpha: float = 0.5,
+        features_to_vary: Any = "all",
+        permitted_range: Any = None,
+        categorical_features: Any = None,
         n_rounds: int = 3,
         silo_column: Any = None,
         cv: Any = 5,
@@ -292,6 +316,9 @@ class CooperativeDistiller(MemberEnsemble):
         self.estimators = estimators
         self.counterfactuals = counterfactuals
         self.alpha = alpha
+        self.features_to_vary = features_to_vary
+        self.permitted_range = permitted_range
+        self.categorical_features = categorical_features
         self.n_rounds = n_rounds
         self.silo_column = silo_column
         self.cv = cv
@@ -350,12 +377,14 @@ class CooperativeDistiller(MemberEnsemble):
         clock = Clock(self, self._n_rounds())
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
-        engine = self._engine()
         jobs = {"n_jobs": self.n_jobs}
 
         # 1. Fit every member on its own rows.
         initial = fit_members(task, members, progress, **jobs)
         find_columns(task, members, initial)
+        if self.categorical_features is None:
+            task = with_codes_recognised(task, initial)
+        engine = make_engine(self.counterfactuals, task)
         students = np.array([not member.frozen for member in members])
         teachers = able_to_teach(members)
 
@@ -446,23 +475,6 @@ class CooperativeDistiller(MemberEnsemble):
         """Tell whether a final estimator combines the members."""
         return not isinstance(self.combine, str) or self.combine == "stack"
 
-    def _engine(self) -> Any:
-        if isinstance(self.counterfactuals, type):
-            name = self.counterfactuals.__name__
-            raise ValueError(
-                f"counterfactuals must be an engine, got the class {name}. Write "
-                f"{name}()."
-            )
-        if not isinstance(self.counterfactuals, str):
-            if isinstance(self.counterfactuals, BatchedDice | StockDice):
-                self.counterfactuals._validate_params()
-            return self.counterfactuals
-        if self.counterfactuals == "batched":
-            # Few columns are for people who read an explanation; lessons that change
-            # all of them teach as well and are nothing like rows.
-            return BatchedDice(sparse=False)
-        return StockDice(self.counterfactuals)
-
     def _read(
         self,
         X: Any,
@@ -475,6 +487,7 @@ class CooperativeDistiller(MemberEnsemble):
         """Check what was handed in and lay it out for the steps."""
         estimators = check.check_estimators(self.estimators)
         check.check_combine(self.combine)
+        check_engine(self.counterfactuals)
         names = [name for name, _ in self.estimators]
         self._validate_names(names)
         X, silos = check.split_silo_column(X, self.silo_column, silos, names)
@@ -496,6 +509,12 @@ class CooperativeDistiller(MemberEnsemble):
         check.check_classes(self, y[rows])
         folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"], rows)
         task = make_task(X, y, owners, folds, weights, rows)
+        task.permissions = Permissions(
+            task.codec,
+            self.features_to_vary,
+            self.permitted_range,
+            self.categorical_features,
+        )
 
         members = []
         for number, (name, estimator) in enumerate(estimators):

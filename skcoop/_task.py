@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, aligned, take
+from skcoop._permissions import Permissions
 from skcoop._validation import check_finite
 
 # Sums of fractional weights that should be equal differ by their rounding: less than
@@ -42,8 +43,6 @@ class Task:
     silos : ndarray of int, shape (n_samples,)
         The silo that holds each row: the number of the member that owns it, 0 where
         all members own all.
-    coded : ndarray of bool, shape (n_features,)
-        Columns whose floats are codes: no code lies between two others.
     codec : TableCodec
         Goes between the container and floats.
     Z : ndarray of shape (n_samples, n_features)
@@ -51,6 +50,9 @@ class Task:
     keys : ndarray of uint64, shape (n_samples,)
         A number for each row's content. Choices that are made by these keys do not
         depend on the order of the rows.
+    permissions : Permissions
+        What may change in a row; by default everything that a search can vary. It also
+        knows the columns of codes, between two of which nothing lies.
     """
 
     X: Any
@@ -61,9 +63,9 @@ class Task:
     folds: NDArray[np.intp]
     silos: NDArray[np.intp]
     codec: TableCodec
-    coded: NDArray[np.bool_]
     Z: FloatMatrix
     keys: NDArray[np.uint64]
+    permissions: Permissions
 
     @property
     def n_folds(self) -> int:
@@ -78,7 +80,9 @@ class Task:
     def metrics(self) -> dict[int, RowMetric]:
         """Distances by silo, in the ranges of its own rows."""
         return {
-            number: RowMetric(self.codec, self.Z[self.silo(number)], self.coded)
+            number: RowMetric(
+                self.codec, self.Z[self.silo(number)], self.permissions.coded
+            )
             for number in np.unique(self.silos).tolist()
         }
 
@@ -148,9 +152,9 @@ def make_task(
         folds=np.unique(folds[rows], return_inverse=True)[1],
         silos=np.zeros(len(rows), dtype=np.intp) if owners is None else owners[rows],
         codec=codec,
-        coded=codec.coded,
         Z=Z,
         keys=content_keys(Z),
+        permissions=Permissions(codec),
     )
 
 

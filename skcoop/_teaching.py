@@ -327,8 +327,7 @@ def _within(
         inside = (after >= low) & (after <= high)
     # A missing cell may mean something: it stays missing.
     inside &= ~np.isnan(before)
-    for j in np.flatnonzero(task.coded):
+    for j in np.flatnonzero(task.permissions.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])
-    inside &= task.codec.varies
     good = (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)
-    return np.asarray(good)
+    return np.asarray(good & task.permissions.allow(before, after))

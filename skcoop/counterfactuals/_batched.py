@@ -30,11 +30,12 @@ class BatchedDice(BaseEstimator):
     For each row the search takes the nearest background row that reaches the target
     and copies its values. Then it comes back as far as the teacher allows: as many
     columns as possible take their own values again (unless `sparse` is False), the
-    others go back along the straight line. Where no background row reaches the target, the search climbs from
-    the one that comes closest. What it returns is valid by construction, lies within
-    the values of the background, and is never a copy of one of its rows. All rows are
-    put to the teacher together, about 30 predictions for each; a climb takes hundreds,
-    but rows from which it starts alike share it.
+    others go back along the straight line. Where no background row reaches the target,
+    the search climbs from the one that comes closest (unless `sparse` is False). What
+    it returns is valid by construction, lies within the values of the background, and is
+    never a copy of one of its rows. All rows are put to the teacher together, about 30
+    predictions for each, half of them if `sparse` is False; a climb takes hundreds, but
+    rows from which it starts alike share it.
 
     A row of which the teacher is already certain (a probability of 1, as trees and
     forests often give) has no stricter target. Its virtual instance lies `alpha` of
@@ -60,8 +61,9 @@ class BatchedDice(BaseEstimator):
         Whether to change as few columns as the target allows, which is what people can
         read as an explanation. False goes along the straight line towards the
         background row: all columns in which the two differ change together, each as
-        far as the target needs. That takes fewer predictions, and the answers are
-        nothing like the rows that they come from.
+        far as the target needs. That takes fewer predictions, the answers are nothing
+        like the rows that they come from, and a row has none where no background row
+        reaches the target.
 
     See Also
     --------
@@ -70,8 +72,9 @@ class BatchedDice(BaseEstimator):
     Notes
     -----
     A missing cell stays missing, as that it is missing may mean something, and no value
-    ever goes missing; a missing cell is as far from any value as two values can be. Whole numbers stay whole. Times, and integers beyond 2**53, stay as they are in
-    the row; a column of times that `features_to_vary` names is refused.
+    ever goes missing; a missing cell is as far from any value as two values can be.
+    Whole numbers stay whole. Times, and integers beyond 2**53, stay as they are in the
+    row; a column of times that `features_to_vary` names is refused.
 
     References
     ----------

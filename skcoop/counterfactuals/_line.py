@@ -60,11 +60,11 @@ def first_steps(
         some = np.flatnonzero((steps.ravel() > 0) | asked.certain[rows[at]])
         here, taken = rows[at[some]], steps.ravel()[some]
         proba[some] = search.reached(asked[here], place(here, taken))
-        proba = proba.reshape(steps.shape)
-        found = np.flatnonzero(~np.isnan(proba).all(axis=1))
-        best = (~np.isnan(proba[found])).argmax(axis=1)
+        good = ~np.isnan(proba).reshape(steps.shape)
+        found = np.flatnonzero(good.any(axis=1))
+        best = good[found].argmax(axis=1)
         first[rows[found]] = steps[found, best]
-        after[rows[found]] = proba[found, best]
+        after[rows[found]] = proba.reshape(steps.shape)[found, best]
 
     everyone = np.arange(len(ends))
     stride = 1 if len(ends) * WAY <= AT_ONCE else _STRIDE

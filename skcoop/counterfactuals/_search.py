@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._columns import columns_read
-from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._permissions import Permissions
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
@@ -76,20 +75,20 @@ class Search:
         features_to_vary: Any,
         permitted_range: Mapping[Any, Any] | None,
         categorical_features: Any,
-        sparse: bool,
         seed: int,
+        sparse: bool = True,
     ):
         self.teacher, self.sparse = teacher, sparse
         self.codec = TableCodec(stack(background, X))
         self.n_predictions = 0
-        names = self.codec.names
         rows, self.Q = self.codec.encode(background), self.codec.encode(X)
-        self.reads = columns_read(teacher, names)
-        self.varies = self._columns_to_vary(features_to_vary)
+        permissions = Permissions(
+            self.codec, features_to_vary, permitted_range, categorical_features
+        )
+        self.reads = columns_read(teacher, self.codec.names)
+        self.varies, self.coded = permissions.varies & self.reads, permissions.coded
         self._refuse_infinite(rows, "background")
         self._refuse_infinite(self.Q, "X")
-        self.coded = self.codec.coded.copy()
-        self.coded[self._positions(categorical_features, "categorical_features")] = True
         self.metric = RowMetric(self.codec, rows, self.coded)
         self.integral = self.codec.integral | self.metric.integral
         # Rows between which the teacher sees no difference are one.
@@ -101,7 +100,7 @@ class Search:
             self.places = self.places[np.argsort(draws)[:_MOST_DONORS]]
         rows = rows[self.places]
         self._weigh(rows)
-        self.donors = self._permitted(rows, permitted_range or {})
+        self.donors = self._permitted(rows, permissions)
         scored = np.where(np.isnan(self.donors), rows, self.donors)
         proba = self.ask(np.concatenate([scored, self.Q]))
         self.before = proba[len(scored) :]
@@ -116,86 +115,20 @@ class Search:
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
 
-    def _positions(self, columns: Any, parameter: str) -> list[int]:
-        """Return positions of columns given by label, position or mask."""
-        if columns is None:
-            return []
-        if isinstance(columns, str) or not isinstance(columns, Iterable):
-            raise InvalidParameterError(
-                f"{parameter} must be a list of columns, got {columns!r}. The columns "
-                f"are {self.codec.names}."
-            )
-        labels = list(columns)
-        if labels and all(isinstance(label, bool | np.bool_) for label in labels):
-            if len(labels) != len(self.codec.names):
-                raise InvalidParameterError(
-                    f"{parameter} has {len(labels)} entries for "
-                    f"{len(self.codec.names)} columns."
-                )
-            return np.flatnonzero(labels).tolist()
-        return [self._position(label, parameter) for label in labels]
-
-    def _position(self, label: Any, parameter: str) -> int:
-        names = self.codec.names
-        if label in names:
-            return names.index(label)
-        is_position = self.codec.is_array and isinstance(label, Integral)
-        if is_position and 0 <= label < len(names):
-            return int(label)
-        raise InvalidParameterError(
-            f"{parameter} names {label!r}, which is no column of X. The columns are "
-            f"{names}."
-        )
-
-    def _columns_to_vary(self, features_to_vary: Any) -> NDArray[np.bool_]:
-        varies = self.codec.varies & self.reads
-        if isinstance(features_to_vary, str) and features_to_vary == "all":
-            return varies
-        chosen = self._positions(features_to_vary, "features_to_vary")
-        for j in chosen:
-            if not self.codec.varies[j]:
-                kind = "times" if self.codec.times[j] else "integers beyond 2**53"
-                raise InvalidParameterError(
-                    f"features_to_vary names {self.codec.names[j]!r}, a column of "
-                    f"{kind}, which no search can vary. Leave it out, or hand over "
-                    "other numbers made from it."
-                )
-        return varies & np.isin(np.arange(len(varies)), chosen)
-
-    def _permitted(
-        self, rows: FloatMatrix, permitted_range: Mapping[Any, Any]
-    ) -> FloatMatrix:
+    def _permitted(self, rows: FloatMatrix, permissions: Permissions) -> FloatMatrix:
         """Bring rows to what is permitted; where that cannot be, the cell is missing.
 
         A missing cell of an end point leaves a row its own value.
         """
         rows = rows.copy()
-        for name, values in permitted_range.items():
-            j = self._position(name, "permitted_range")
-            if not self.varies[j]:
-                continue
-            cells = rows[:, j]
-            if self.coded[j]:
-                codes = self._permitted_codes(j, name, values)
-                cells[~np.isin(cells, codes)] = np.nan
-                continue
-            low, high = _limits(name, values)
+        for j, codes in permissions.choices.items():
+            rows[~np.isin(rows[:, j], codes), j] = np.nan
+        for j, (low, high) in permissions.ranges.items():
             low, high = max(low, self.metric.low[j]), min(high, self.metric.high[j])
             if self.integral[j]:
                 low, high = np.ceil(low), np.floor(high)
-            rows[:, j] = np.clip(cells, low, high) if low <= high else np.nan
+            rows[:, j] = np.clip(rows[:, j], low, high) if low <= high else np.nan
         return rows
-
-    def _permitted_codes(self, j: int, name: Any, values: Any) -> NDArray[np.float64]:
-        try:
-            if isinstance(values, str):
-                raise TypeError
-            return self.codec.codes_of(j, list(values))
-        except (TypeError, ValueError) as error:
-            raise InvalidParameterError(
-                f"permitted_range of column {name!r} must be a list of its "
-                f"categories, got {values!r}."
-            ) from error
 
     def _refuse_infinite(self, rows: FloatMatrix, table: str) -> None:
         for j in np.flatnonzero(np.isinf(rows).any(axis=0) & self.varies):
@@ -506,19 +439,3 @@ class Search:
 def _or_hopeless(proba: NDArray[np.float64]) -> NDArray[np.float64]:
     """Put a probability that is none below all others."""
     return np.where(np.isnan(proba), -1.0, proba)
-
-
-def _limits(name: Any, values: Any) -> tuple[float, float]:
-    """Read the permitted range of a column of numbers."""
-    try:
-        if isinstance(values, str | set | frozenset | dict):  # of no order, or letters
-            raise TypeError
-        low, high = map(float, values)
-        if not low <= high:
-            raise ValueError
-    except (TypeError, ValueError) as error:
-        raise InvalidParameterError(
-            f"permitted_range of column {name!r} must be [lowest, highest], got "
-            f"{values!r}."
-        ) from error
-    return low, high
