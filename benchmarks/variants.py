@@ -184,7 +184,7 @@ VARIANTS = {
     "all teachers answer each row": ({}, all_teachers),
     "no completion": (
         {},
-        replaced(_lessons, complete=lambda lessons, own, metric: lessons),
+        replaced(_lessons, complete=lambda lessons, *home: lessons),
     ),
     "lessons change all columns": ({}, all_columns),
     "engine: random values in random columns": (

@@ -5,13 +5,22 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix
 
 
-def complete(lessons: FloatMatrix, own: FloatMatrix, metric: RowMetric) -> FloatMatrix:
-    """Fill the missing cells of lessons from the student's own nearest row (hot deck).
+def complete(
+    lessons: FloatMatrix,
+    unrecorded: NDArray[np.bool_],
+    own: FloatMatrix,
+    metric: RowMetric,
+) -> FloatMatrix:
+    """Fill cells that were never recorded from the student's nearest row (hot deck).
+
+    A cell that is missing in a column that the lesson's silo does record means
+    something, and stays missing.
 
     One neighbour fills all missing cells of a lesson, so that the values go together.
     A cell that is missing in the neighbour as well stays missing: the lesson then
@@ -22,6 +31,8 @@ def complete(lessons: FloatMatrix, own: FloatMatrix, metric: RowMetric) -> Float
     ----------
     lessons : ndarray of shape (n_lessons, n_features)
         Encoded virtual instances, NaN where a cell is missing.
+    unrecorded : ndarray of bool, shape (n_lessons, n_features)
+        Columns that the silo of a lesson never records.
     own : ndarray of shape (n_own, n_features)
         The student's own encoded rows.
     metric : RowMetric
@@ -34,7 +45,7 @@ def complete(lessons: FloatMatrix, own: FloatMatrix, metric: RowMetric) -> Float
     """
     completed = lessons.copy()
     recorded = ~np.isnan(own).all(axis=0)
-    gaps = np.isnan(lessons) & recorded
+    gaps = unrecorded & recorded & np.isnan(lessons)
     open_rows = np.flatnonzero(gaps.any(axis=1))
     # Rows with the same gaps know the same columns and are matched on these alone.
     patterns, pattern_of = np.unique(

@@ -126,7 +126,12 @@ def translate(
         # Completion fills cells that the row's silo never recorded: what repeats one of
         # its rows is seen before, what repeats one at home afterwards.
         own, home = task.Z[member.rows], int(task.silos[member.rows[0]])
-        lessons.Z = complete(lessons.Z, own, task.metrics[home])
+        lessons.Z = complete(
+            lessons.Z,
+            task.unrecorded[task.silos[lessons.source]],
+            own,
+            task.metrics[home],
+        )
         lessons = lessons[~task.repeats(lessons.Z, member.reads, member.rows)]
         if len(lessons):
             proposed[student] = lessons

@@ -77,6 +77,15 @@ class Task:
         return np.flatnonzero(self.silos == number)
 
     @cached_property
+    def unrecorded(self) -> NDArray[np.bool_]:
+        """Columns that a silo never records, of shape (n_silos, n_features)."""
+        missing = [
+            np.isnan(self.Z[self.silo(number)]).all(axis=0)
+            for number in range(int(self.silos.max()) + 1)
+        ]
+        return np.array(missing)
+
+    @cached_property
     def metrics(self) -> dict[int, RowMetric]:
         """Distances by silo, in the ranges of its own rows."""
         return {
