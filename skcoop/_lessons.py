@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skcoop._completion import complete
 from skcoop._frames import FloatMatrix, same_cells
 from skcoop._members import Member
-from skcoop._task import Task, content_keys
+from skcoop._task import Task, content_keys, one_cell_apart
 from skcoop._teaching import Answers, Question
 
 
@@ -166,8 +166,12 @@ def _gather(
     gathered = [no_lessons(task.Z.shape[1])]
     for silo, parts in by_silo.items():
         lessons = joined(parts)
-        reads = members[student].reads
-        gathered.append(lessons[~task.repeats(lessons.Z, reads, task.silo(silo))])
+        rows, member = task.silo(silo), members[student]
+        refused = task.repeats(lessons.Z, member.reads, rows)
+        if silo != task.silos[member.rows[0]]:
+            # Somebody who gets it could all but tell the row.
+            refused |= one_cell_apart(lessons.Z, task.Z[rows])
+        gathered.append(lessons[~refused])
     return joined(gathered)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from skcoop._frames import FloatMatrix, TableCodec, aligned, take
 from skcoop._permissions import Permissions
 from skcoop._validation import check_finite
 
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 # Sums of fractional weights that should be equal differ by their rounding: less than
 # this share of them is no difference.
 ROUNDING = 1e-9
@@ -170,10 +172,31 @@ def make_task(
 def content_keys(Z: FloatMatrix) -> NDArray[np.uint64]:
     """Return a hash of each encoded row, equal for equal rows (NaN equals NaN)."""
     keys = np.zeros(len(Z), dtype=np.uint64)
-    for column in (Z + 0.0).T:  # the sum turns -0.0 into 0.0
-        cells = np.where(np.isnan(column), np.nan, column)
-        keys = keys * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(cells)
+    for cells in _cell_keys(Z):
+        keys = keys * _FACTOR + cells
     return keys ^ (keys >> np.uint64(31))
+
+
+def one_cell_apart(Z: FloatMatrix, rows: FloatMatrix) -> NDArray[np.bool_]:
+    """Mark what equals one of the rows in all cells, or in all but one."""
+    both = np.vstack([Z, rows])
+    totals, factor = np.zeros(len(both), dtype=np.uint64), np.uint64(1)
+    parts = []
+    for cells in _cell_keys(both):
+        parts.append(cells * factor)
+        totals += parts[-1]
+        factor *= _FACTOR
+    apart = np.zeros(len(Z), dtype=bool)
+    for part in parts:
+        rest = totals - part
+        apart |= np.isin(rest[: len(Z)], rest[len(Z) :])
+    return apart
+
+
+def _cell_keys(Z: FloatMatrix) -> Iterator[NDArray[np.uint64]]:
+    """Yield hashes of the cells, column by column."""
+    for column in (Z + 0.0).T:  # the sum turns -0.0 into 0.0
+        yield pd.util.hash_array(np.where(np.isnan(column), np.nan, column))
 
 
 def mixed(keys: NDArray[np.uint64], *numbers: int) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._frames import FloatMatrix
+from skcoop._frames import FloatMatrix, same_cells
 from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # Where there are too many rows to ask about all steps, every fourth comes first.
 _STRIDE = 4
+# Columns that change at least, where row and end differ in so many: whole numbers and
+# codes stay as they are on the first steps, and a row is easily told from an answer
+# that differs in a cell or two.
+_LEAST_CHANGES = 3
 
 
 def first_steps(
@@ -46,6 +50,7 @@ def first_steps(
         The probability of the label there.
     """
     first, after = np.full(len(ends), -1), np.full(len(ends), np.nan)
+    least = np.minimum((~same_cells(ends, asked.Q)).sum(axis=1), _LEAST_CHANGES)
     start = np.where(asked.certain, asked.alpha, 0.0)
 
     def place(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> FloatMatrix:
@@ -59,7 +64,10 @@ def first_steps(
         # Step 0 of a row that is not certain is the row itself.
         some = np.flatnonzero((steps.ravel() > 0) | asked.certain[rows[at]])
         here, taken = rows[at[some]], steps.ravel()[some]
-        proba[some] = search.reached(asked[here], place(here, taken))
+        Z = place(here, taken)
+        proba[some] = search.reached(asked[here], Z)
+        few = (~same_cells(Z, asked.Q[here])).sum(axis=1) < least[here]
+        proba[some[few]] = np.nan
         good = ~np.isnan(proba).reshape(steps.shape)
         found = np.flatnonzero(good.any(axis=1))
         best = good[found].argmax(axis=1)
