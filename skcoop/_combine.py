@@ -1,13 +1,23 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Combine the members' answers into one: a vote or a final estimator."""
+"""Combine the members' predictions into one: a vote or a final estimator."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.linear_model import LogisticRegression
+
+from skcoop._members import FittedMember, fit_any_labels, set_seeds, weight_parameter
+from skcoop._parallel import delayed, in_parallel
+from skcoop._task import Task
 
 
 def top_class(proba: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -55,6 +65,108 @@ def stacked(proba: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.hstack(list(proba))
 
 
-def stacked_names(prefix: str, names: Sequence[str], n_classes: int) -> list[str]:
-    """Return the names of the columns of all members' probabilities."""
-    return [f"{prefix}_{name}{code}" for name in names for code in range(n_classes)]
+@dataclass(frozen=True)
+class Combiner:
+    """One way to combine members: a vote, or a final estimator.
+
+    Attributes
+    ----------
+    combine : {"stack", "soft", "hard"} or classifier
+        As of the distiller.
+    seed : int
+        Seeds the final estimator.
+    n_jobs : int or None
+        Number of parallel jobs.
+    """
+
+    combine: Any
+    seed: int
+    n_jobs: int | None
+
+    @property
+    def stacks(self) -> bool:
+        """Whether a final estimator combines the members."""
+        return not isinstance(self.combine, str) or self.combine == "stack"
+
+    def fit(
+        self, task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]
+    ) -> Any | None:
+        """Train the final estimator on out-of-fold predictions; None for a vote.
+
+        Parameters
+        ----------
+        task : Task
+            The rows.
+        proba : ndarray of shape (n_members, n_samples, n_classes)
+            The members' out-of-fold predictions.
+        rows : ndarray of bool, shape (n_samples,)
+            The rows to learn from.
+        """
+        if not self.stacks:
+            return None
+        own = isinstance(self.combine, str)
+        final = set_seeds(LogisticRegression() if own else self.combine, self.seed)
+        weights, metadata = task.weights[rows], {}
+        if not (weights == weights[0]).all():
+            parameter = weight_parameter(final)
+            metadata = {} if parameter is None else {parameter: weights}
+        # scikit-learn 1.6 fits LogisticRegression through joblib.
+        at_home = parallel_config("sequential") if own else nullcontext()
+        # The weights go to the last step by its name, whoever has requested what.
+        with at_home, config_context(enable_metadata_routing=False):
+            return fit_any_labels(
+                final, stacked(proba[:, rows]), task.y[rows], metadata
+            )
+
+    def out_of_fold(
+        self,
+        task: Task,
+        by_fold: Sequence[NDArray[np.float64]],
+        learned_from: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Return what the members say together of each fold, learned from the others.
+
+        Parameters
+        ----------
+        task : Task
+            The rows.
+        by_fold : list of ndarray of shape (n_members, n_samples, n_classes)
+            The members' predictions, as each fold is to see them.
+        learned_from : ndarray of bool, shape (n_samples,)
+            The rows that a final estimator may learn from.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities; votes for one class where there are none.
+        """
+        calls = (
+            delayed(self._fit_and_predict)(task, proba, fold, learned_from)
+            for fold, proba in enumerate(by_fold)
+        )
+        # The default final estimator takes no longer than to send it somewhere.
+        jobs = 1 if isinstance(self.combine, str) else self.n_jobs
+        combined = np.zeros(by_fold[0].shape[1:])
+        for fold, said in enumerate(in_parallel(calls, jobs)):
+            combined[task.folds == fold] = said
+        return combined
+
+    def _fit_and_predict(
+        self,
+        task: Task,
+        proba: NDArray[np.float64],
+        fold: int,
+        learned_from: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        held_out = task.folds == fold
+        if not self.stacks:
+            return self.vote(proba[:, held_out])
+        final = self.fit(task, proba, learned_from & ~held_out)
+        asked = FittedMember("final estimator", final, task.classes)
+        return asked.predict_proba(stacked(proba[:, held_out]))
+
+    def vote(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean probability, or the majority with probability one."""
+        if self.combine == "soft":
+            return soft_vote(proba)
+        return np.eye(proba.shape[2])[hard_vote(proba)]

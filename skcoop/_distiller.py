@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import parallel_config
 from numpy.typing import NDArray
-from sklearn import config_context
-from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcoop import _validation as check
 from skcoop._codes import with_codes_recognised
 from skcoop._columns import find_columns
-from skcoop._combine import hard_vote, soft_vote, stacked, top_class
+from skcoop._combine import Combiner, hard_vote, soft_vote, stacked, top_class
 from skcoop._compat import (
     HasMethods,
     Interval,
@@ -44,20 +41,19 @@ from skcoop._engines import check_engine, make_engine
 from skcoop._ensemble import MemberEnsemble
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
-from skcoop._gate import decide, present_scores
+from skcoop._gate import Gate
+from skcoop._honest_gains import HonestGains
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
     able_to_teach,
-    fit_any_labels,
     make_member,
-    set_seeds,
-    weight_parameter,
 )
 from skcoop._permissions import Permissions
 from skcoop._progress import Clock, start
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
+from skcoop._scores import Score
 from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
 from skcoop._training_rows import TrainingRows
@@ -151,6 +147,14 @@ class CooperativeDistiller(MemberEnsemble):
         Rows that judge whether a student keeps a refit: those of all silos, or only
         its own. The gain must be more than its standard error over the folds. None
         keeps every refit, in a single round whatever `n_rounds` says, as published.
+
+    scoring : str, callable or None, default=None
+        What members are judged by: a name of scikit-learn's scorers, or a callable
+        ``scorer(estimator, X, y)``. None is accuracy balanced by class, so that rare
+        classes count as much as frequent ones. ``"accuracy"``,
+        ``"balanced_accuracy"``, ``"neg_log_loss"`` and ``"neg_brier_score"`` are sums
+        over all judging rows. Any other score is computed in each fold, and its mean
+        counts; a fold in which it cannot be computed does not judge.
 
     combine : {"stack", "soft", "hard"} or classifier, default="stack"
         How the members' answers become one: a final estimator trained on the
@@ -287,6 +291,7 @@ class CooperativeDistiller(MemberEnsemble):
         "silo_column": "no_validation",
         "cv": ["cv_object"],
         "accept": [StrOptions({"all", "own"}), None],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "combine": [StrOptions({"soft", "hard", "stack"}), HasMethods("fit")],
         "max_lessons": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [None, Integral],
@@ -307,6 +312,7 @@ class CooperativeDistiller(MemberEnsemble):
         silo_column: Any = None,
         cv: Any = 5,
         accept: str | None = "all",
+        scoring: Any = None,
         combine: Any = "stack",
         max_lessons: int | None = 10_000,
         n_jobs: int | None = None,
@@ -323,6 +329,7 @@ class CooperativeDistiller(MemberEnsemble):
         self.silo_column = silo_column
         self.cv = cv
         self.accept = accept
+        self.scoring = scoring
         self.combine = combine
         self.max_lessons = max_lessons
         self.n_jobs = n_jobs
@@ -385,6 +392,8 @@ class CooperativeDistiller(MemberEnsemble):
         if self.categorical_features is None:
             task = with_codes_recognised(task, initial)
         engine = make_engine(self.counterfactuals, task)
+        gate = Gate(Score(self.scoring), self.accept)
+        combiner = Combiner(self.combine, seed, self.n_jobs)
         students = np.array([not member.frozen for member in members])
         teachers = able_to_teach(members)
 
@@ -397,8 +406,9 @@ class CooperativeDistiller(MemberEnsemble):
 
         judgements = list(unimproved)
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
-        scores = present_scores(task, members, judgements, self.accept)
-        record = Record(task, members, rows, scores)
+        scores = gate.present_scores(task, members, judgements)
+        record = Record(task, members, rows, scores, gate.score.name)
+        honest = HonestGains(task, members, judgements, gate)
         judged = initial, unimproved, judgements
         changed = np.ones(len(members), dtype=bool)
         for number in range(1, self._n_rounds() + 1):
@@ -428,17 +438,19 @@ class CooperativeDistiller(MemberEnsemble):
             proposed = translate(task, members, chosen, answers, number)
 
             # 6. and 7. Refit the students; keep what is better on unseen rows.
-            verdicts = decide(
+            verdicts = gate.decide(
                 task,
                 members,
                 judgements,
                 lessons,
                 proposed,
-                self.accept,
-                blindly=self.accept is None and not self._stacks(),
+                blindly=self.accept is None and not combiner.stacks,
                 **jobs,
             )
-            record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
+            scores = honest.follow(verdicts)
+            record.add_round(
+                number, deficiencies, chosen, answers, proposed, verdicts, scores
+            )
             # 8. Repeat with improved members as teachers while half of them improve:
             # few improve by luck alone.
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
@@ -448,7 +460,13 @@ class CooperativeDistiller(MemberEnsemble):
             stop = part.end(
                 **data,
                 reconstruction_attributes=lambda: self._outcome(
-                    task, members, *judged, list(lessons), record.copy(), seed
+                    task,
+                    members,
+                    *judged,
+                    list(lessons),
+                    record.copy(),
+                    honest.copy(),
+                    combiner,
                 ),
             )
             if stop or 2 * len(improved) < len(verdicts) or not improved:
@@ -456,7 +474,9 @@ class CooperativeDistiller(MemberEnsemble):
             changed = np.isin(np.arange(len(members)), improved)
 
         # 9. Fit the improved members on everything and combine them.
-        outcome = self._outcome(task, members, *judged, lessons, record, seed)
+        outcome = self._outcome(
+            task, members, *judged, lessons, record, honest, combiner
+        )
         if record.failures():
             warn(
                 "Some teaching failed; each member keeps its last good version and "
@@ -470,10 +490,6 @@ class CooperativeDistiller(MemberEnsemble):
     def _n_rounds(self) -> int:
         """Without a judge nothing tells when to stop: one round, as published."""
         return min(self.n_rounds, 1) if self.accept is None else self.n_rounds
-
-    def _stacks(self) -> bool:
-        """Tell whether a final estimator combines the members."""
-        return not isinstance(self.combine, str) or self.combine == "stack"
 
     def _read(
         self,
@@ -540,21 +556,19 @@ class CooperativeDistiller(MemberEnsemble):
         judgements: Sequence[Judgement],
         lessons: list[Lessons],
         record: Record,
-        seed: int,
+        honest: HonestGains,
+        combiner: Combiner,
     ) -> dict[str, Any]:
         """Return the fitted attributes of a fit that ends here."""
-        fitted = self._fit_improved(task, members, initial, lessons, record)
+        fitted = self._fit_improved(task, members, initial, lessons, record, honest)
         # What a member never learned must not be counted on.
-        final = self._fit_final_estimator(
-            task,
-            [
-                before if model is first else now
-                for model, first, before, now in zip(
-                    fitted, initial, unimproved, judgements, strict=True
-                )
-            ],
-            seed,
-        )
+        present = [
+            before if model is first else now
+            for model, first, before, now in zip(
+                fitted, initial, unimproved, judgements, strict=True
+            )
+        ]
+        proba = np.array([judgement.proba for judgement in present])
         named = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
         named.update(zip([m.name for m in members], fitted, strict=True))
         return {
@@ -563,9 +577,10 @@ class CooperativeDistiller(MemberEnsemble):
             "lessons_": record.lesson_table(lessons),
             "history_": record.history(),
             "scores_": record.score_table(),
+            "gains_": honest.table(combiner),
             "initial_estimators_": list(initial),
             "named_estimators_": named,
-            "final_estimator_": final,
+            "final_estimator_": combiner.fit(task, proba, task.judges),
             "estimators_": list(fitted),
         }
 
@@ -576,6 +591,7 @@ class CooperativeDistiller(MemberEnsemble):
         initial: Sequence[Any],
         lessons: list[Lessons],
         record: Record,
+        honest: HonestGains,
     ) -> list[Any]:
         """Fit the members that learned something on all their rows and lessons."""
         taught = {k: kept for k, kept in enumerate(lessons) if len(kept)}
@@ -584,29 +600,11 @@ class CooperativeDistiller(MemberEnsemble):
         for k, model in refitted.items():
             if isinstance(model, str):
                 record.note_failure(k, model)
+                honest.forget(k)
                 lessons[k] = no_lessons(task.Z.shape[1])
             else:
                 fitted[k] = model
         return fitted
-
-    def _fit_final_estimator(
-        self, task: Task, judgements: Sequence[Judgement], seed: int
-    ) -> Any | None:
-        """Train the final estimator on the out-of-fold probabilities of step 2."""
-        if not self._stacks():
-            return None
-        own = isinstance(self.combine, str)
-        final = set_seeds(LogisticRegression() if own else self.combine, seed)
-        features = stacked(np.array([judgement.proba for judgement in judgements]))
-        weights = {}
-        if not (task.weights == task.weights[0]).all():
-            parameter = weight_parameter(final)
-            weights = {} if parameter is None else {parameter: task.weights}
-        # scikit-learn 1.6 would send even this to wherever the jobs are.
-        at_home = parallel_config("sequential") if own else nullcontext()
-        # The weights go to the last step by its name, whoever has requested what.
-        with at_home, config_context(enable_metadata_routing=False):
-            return fit_any_labels(final, features, task.y, weights)
 
     @property
     def report_(self) -> Any:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._combine import top_class
 from skcoop._cooperation import Judgement, cross_fit
 from skcoop._lessons import Lessons, without_duplicates
 from skcoop._members import Member
+from skcoop._scores import Score, gains, standard_error
 from skcoop._task import ROUNDING, Task
 
 
@@ -25,132 +25,186 @@ class Verdict:
     ----------
     accepted : bool
         Whether the student keeps the refit.
+    accepted_without : ndarray of bool, shape (n_folds,)
+        The same, decided without each of the folds.
     lessons : Lessons
         All lessons that the refit was fitted with.
     judgement : Judgement
-        The refit's out-of-fold answers, or the old ones if it was refused.
+        The refit's out-of-fold predictions.
     score_before, score_after : float
-        Out-of-fold accuracy before and after the refit.
+        Out-of-fold score before and after the refit.
+    standard_error : float
+        Of the gain; what the gain had to be more than.
+    reason : str
+        Why the refit was refused, and which folds did not judge.
     failure : str
         What the member raised in a refit, if it did.
     """
 
     accepted: bool
+    accepted_without: NDArray[np.bool_]
     lessons: Lessons
     judgement: Judgement
     score_before: float
     score_after: float
+    standard_error: float = np.nan
+    reason: str = ""
     failure: str = ""
 
 
-def judged_rows(task: Task, member: Member, accept: str | None) -> NDArray[np.bool_]:
-    """Mark the rows that judge a member's refit."""
-    mask = np.ones(len(task.y), dtype=bool)
-    if accept == "own":
-        mask[:] = False
-        mask[member.rows] = True
-    return mask
+@dataclass(frozen=True)
+class Gate:
+    """What decides whether a refit is kept.
 
-
-def score(task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]) -> float:
-    """Return the weighted accuracy of out-of-fold answers on the given rows."""
-    right = top_class(proba[rows]) == task.codes[rows]
-    return float(np.average(right, weights=task.weights[rows]))
-
-
-def present_scores(
-    task: Task,
-    members: Sequence[Member],
-    judgements: Sequence[Judgement],
-    accept: str | None,
-) -> list[float]:
-    """Score each member on the rows that judge it, NaN where there are none."""
-    scores = []
-    for member, judgement in zip(members, judgements, strict=True):
-        rows = judged_rows(task, member, accept)
-        scores.append(score(task, judgement.proba, rows) if rows.any() else np.nan)
-    return scores
-
-
-def decide(
-    task: Task,
-    members: Sequence[Member],
-    judgements: Sequence[Judgement],
-    kept: Sequence[Lessons],
-    proposed: Mapping[int, Lessons],
-    accept: str | None,
-    *,
-    blindly: bool,
-    n_jobs: int | None,
-) -> dict[int, Verdict]:
-    """Refit each student with its lessons and keep what proves better.
-
-    A refit proves better if its gain, judged fold by fold, is more than its standard
-    error: a gain of a few rows is as often luck.
-
-    Parameters
+    Attributes
     ----------
-    task : Task
-        The rows.
-    members : list of Member
-        All members.
-    judgements : list of Judgement
-        Their present out-of-fold answers.
-    kept : list of Lessons
-        The lessons that each member was fitted with so far.
-    proposed : dict of int to Lessons
-        New lessons by student.
+    score : Score
+        What a refit is judged by.
     accept : {"all", "own"} or None
         Rows that judge; None keeps every refit.
-    blindly : bool
-        Whether to keep the lessons without a refit, because nobody needs its answers.
-    n_jobs : int or None
-        Number of parallel jobs.
-
-    Returns
-    -------
-    verdicts : dict of int to Verdict
-        One for each student with new lessons.
     """
-    candidates = [
-        (student, without_duplicates(task, kept[student] + new))
-        for student, new in proposed.items()
-    ]
-    if blindly:
+
+    score: Score
+    accept: str | None
+
+    def judges(self, task: Task, member: Member) -> NDArray[np.bool_]:
+        """Mark the rows that judge a member's refit."""
+        if self.accept != "own":
+            return task.judges
+        own = np.zeros(len(task.y), dtype=bool)
+        own[member.rows] = True
+        return own & task.judges
+
+    def present_scores(
+        self, task: Task, members: Sequence[Member], judgements: Sequence[Judgement]
+    ) -> list[float]:
+        """Score each member on the rows that judge it, NaN where there are none.
+
+        Raises
+        ------
+        ValueError
+            If the user's scorer fails in all folds.
+        """
+        scores = []
+        for member, judgement in zip(members, judgements, strict=True):
+            rows = self.judges(task, member)
+            if not rows.any():
+                scores.append(np.nan)
+                continue
+            present = self.score.of(task, judgement.proba, rows)
+            if len(present.failures) == task.n_folds:
+                raise ValueError(
+                    f"scoring={self.score.name!r} gives no score of member "
+                    f"{member.name!r} in any fold ({', '.join(set(present.failures))})."
+                    " Choose a score that suits the labels, such as None."
+                )
+            scores.append(present.total)
+        return scores
+
+    def decide(
+        self,
+        task: Task,
+        members: Sequence[Member],
+        judgements: Sequence[Judgement],
+        kept: Sequence[Lessons],
+        proposed: Mapping[int, Lessons],
+        *,
+        blindly: bool,
+        n_jobs: int | None,
+    ) -> dict[int, Verdict]:
+        """Refit each student with its lessons and keep what proves better.
+
+        A refit proves better if its gain, judged fold by fold, is more than its
+        standard error: a gain of a few rows is as often luck.
+
+        Parameters
+        ----------
+        task : Task
+            The rows.
+        members : list of Member
+            All members.
+        judgements : list of Judgement
+            Their present out-of-fold predictions.
+        kept : list of Lessons
+            The lessons that each member was fitted with so far.
+        proposed : dict of int to Lessons
+            New lessons by student.
+        blindly : bool
+            Whether to keep the lessons without a refit, because nobody needs its
+            predictions.
+        n_jobs : int or None
+            Number of parallel jobs.
+
+        Returns
+        -------
+        verdicts : dict of int to Verdict
+            One for each student with new lessons.
+        """
+        candidates = [
+            (student, without_duplicates(task, kept[student] + new))
+            for student, new in proposed.items()
+        ]
+        if blindly:
+            everywhere = np.ones(task.n_folds, dtype=bool)
+            return {
+                k: Verdict(True, everywhere, lessons, judgements[k], np.nan, np.nan)
+                for k, lessons in candidates
+            }
+        refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
         return {
-            k: Verdict(True, lessons, judgements[k], np.nan, np.nan)
-            for k, lessons in candidates
+            student: self._judge(
+                task, members[student], judgements[student], refit, lessons
+            )
+            for (student, lessons), refit in zip(candidates, refits, strict=True)
         }
-    refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
-    verdicts = {}
-    for (student, lessons), refit in zip(candidates, refits, strict=True):
-        present = judgements[student]
-        rows = judged_rows(task, members[student], accept)
-        before = score(task, present.proba, rows)
-        verdict = Verdict(False, kept[student], present, before, np.nan)
-        verdicts[student] = verdict
+
+    def _judge(
+        self,
+        task: Task,
+        member: Member,
+        present: Judgement,
+        refit: Judgement,
+        lessons: Lessons,
+    ) -> Verdict:
+        rows, nowhere = self.judges(task, member), np.zeros(task.n_folds, dtype=bool)
+        before = self.score.of(task, present.proba, rows)
+        verdict = Verdict(False, nowhere, lessons, refit, before.total, np.nan)
         if refit.failure:
             verdict.failure = refit.failure
-            continue
-        verdict.score_after = score(task, refit.proba, rows)
-        if accept is None or _gains(task, present.proba, refit.proba, rows):
-            verdict.accepted = True
-            verdict.lessons, verdict.judgement = lessons, refit
-    return verdicts
+            return verdict
+        after = self.score.of(task, refit.proba, rows)
+        gained = gains(before, after)
+        verdict.score_after = after.total
+        verdict.standard_error = standard_error(gained)
+        if self.accept is None:
+            verdict.accepted, verdict.accepted_without = True, ~nowhere
+            return verdict
+        verdict.accepted = _is_clear(gained)
+        verdict.accepted_without = np.array(
+            [_is_clear(np.delete(gained, fold)) for fold in range(task.n_folds)]
+        )
+        verdict.reason = _why(verdict, after.failures, task.n_folds)
+        return verdict
 
 
-def _gains(
-    task: Task,
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-    rows: NDArray[np.bool_],
-) -> bool:
-    """Tell whether the gain, summed over the folds, is more than its standard error.
+def _is_clear(gained: NDArray[np.float64]) -> bool:
+    """Tell whether the gain, summed over the folds, is more than its standard error."""
+    total = float(np.nansum(gained))
+    return total > standard_error(gained) + ROUNDING
 
-    With the error estimated from the folds' gains g, that is sum(g)^2 > sum(g^2).
-    """
-    was, became = (top_class(proba) == task.codes for proba in (before, after))
-    weights = np.where(rows, task.weights, 0.0)
-    gains = np.bincount(task.folds, weights * (1.0 * became - was))
-    error = np.sqrt((gains**2).sum())
-    return bool(gains.sum() > error + ROUNDING * weights.sum())
+
+def _why(verdict: Verdict, failures: Sequence[str], n_folds: int) -> str:
+    """Say why a refit was refused, and which folds could not judge it."""
+    reasons = []
+    gain = verdict.score_after - verdict.score_before
+    if not verdict.accepted and not gain > 0:
+        reasons.append("no gain")
+    elif not verdict.accepted:
+        reasons.append(
+            f"the gain of {gain:.4f} is not more than its standard error, "
+            f"{verdict.standard_error:.4f}"
+        )
+    if failures:
+        kinds = ", ".join(sorted(set(failures)))
+        reasons.append(f"{len(failures)} of {n_folds} folds did not judge ({kinds})")
+    return "; ".join(reasons)

@@ -60,7 +60,9 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Lessons:
+    def __getitem__(
+        self, which: NDArray[np.bool_] | NDArray[np.intp] | slice
+    ) -> Lessons:
         return Lessons(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def __add__(self, other: Lessons) -> Lessons:

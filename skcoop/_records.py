@@ -35,7 +35,8 @@ _HISTORY_TYPES = {
     **{"round": "int64", "student": "str", "teacher": "str"},
     **{"deficiencies": "int64", "asked": "int64", "found": "int64"},
     **{"rechecked": "int64", "taught": "int64", "accepted": "bool", "kept": "int64"},
-    **{"score_before": "float64", "score_after": "float64", "failure": "str"},
+    **{"score_before": "float64", "score_after": "float64"},
+    **{"standard_error": "float64", "reason": "str", "failure": "str"},
 }
 
 
@@ -51,7 +52,9 @@ class Record:
     rows : ndarray of int
         Position of the task's rows in the table that the user passed.
     scores : list of float
-        Each member's out-of-fold accuracy before any lesson.
+        Each member's out-of-fold score before any lesson.
+    score_name : str
+        What the score is called.
     """
 
     def __init__(
@@ -60,17 +63,20 @@ class Record:
         members: Sequence[Member],
         rows: NDArray[np.intp],
         scores: Sequence[float],
+        score_name: str,
     ):
         self.task = task
         self.members = members
         self.rows = rows
-        self.scores = [list(scores)]
+        self.scores, self.score_name = [list(scores)], score_name
         self.pairs: list[dict[str, Any]] = []
         self.lessons: list[tuple[int, Lessons]] = []
 
     def copy(self) -> Record:
         """Return a record that can be finished while this one goes on."""
-        record = Record(self.task, self.members, self.rows, self.scores[0])
+        record = Record(
+            self.task, self.members, self.rows, self.scores[0], self.score_name
+        )
         record.scores = [list(scores) for scores in self.scores]
         record.pairs = [dict(line) for line in self.pairs]
         record.lessons = list(self.lessons)
@@ -84,14 +90,11 @@ class Record:
         answers: Mapping[Question, Answers],
         proposed: Mapping[int, Lessons],
         verdicts: Mapping[int, Verdict],
+        scores: Sequence[float],
     ) -> None:
         """Add one round: a line for each pair with something to teach, its lessons."""
         self.lessons += list(proposed.items())
-        scores = list(self.scores[-1])
-        for k, decided in verdicts.items():
-            if decided.accepted:
-                scores[k] = decided.score_after
-        self.scores.append(scores)
+        self.scores.append(list(scores))
         asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
         for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
             verdict = verdicts.get(int(student))
@@ -108,14 +111,19 @@ class Record:
                 "kept": 0,
                 "score_before": np.nan,
                 "score_after": np.nan,
+                "standard_error": np.nan,
+                "reason": "",
             }
             if lessons is not None and verdict is not None:
                 last = verdict.lessons[verdict.lessons.round == number]
+                last = last if verdict.accepted else last[:0]
                 line["taught"] = int((lessons.teacher == teacher).sum())
                 line["accepted"] = verdict.accepted
                 line["kept"] = int((last.teacher == teacher).sum())
                 line["score_before"] = verdict.score_before
                 line["score_after"] = verdict.score_after
+                line["standard_error"] = verdict.standard_error
+                line["reason"] = verdict.reason
                 line["failure"] = verdict.failure or line["failure"]
             self.pairs.append(line)
 
@@ -166,7 +174,8 @@ class Record:
         """Return the members' scores, one line for each round; line 0 is the start."""
         names = [member.name for member in self.members]
         rounds = pd.RangeIndex(len(self.scores), name="round")
-        return pd.DataFrame(self.scores, index=rounds, columns=names, dtype="float64")
+        columns = pd.Index(names, name=self.score_name)
+        return pd.DataFrame(self.scores, index=rounds, columns=columns, dtype="float64")
 
     def lesson_table(self, kept: Sequence[Lessons]) -> pd.DataFrame:
         """Return one line for each virtual instance, its cells in columns ``x__*``."""

@@ -55,6 +55,9 @@ class Task:
     permissions : Permissions
         What may change in a row; by default everything that a search can vary. It also
         knows the columns of codes, between two of which nothing lies.
+    judges : ndarray of bool, shape (n_samples,)
+        Rows that are taught about and that judge: those of all silos that were not set
+        aside.
     """
 
     X: Any
@@ -68,6 +71,7 @@ class Task:
     Z: FloatMatrix
     keys: NDArray[np.uint64]
     permissions: Permissions
+    judges: NDArray[np.bool_]
 
     @property
     def n_folds(self) -> int:
@@ -166,6 +170,7 @@ def make_task(
         Z=Z,
         keys=content_keys(Z),
         permissions=Permissions(codec),
+        judges=np.ones(len(rows), dtype=bool),
     )
 
 
