@@ -28,9 +28,11 @@ class Verdict:
     accepted_without : ndarray of bool, shape (n_folds,)
         The same, decided without each of the folds.
     lessons : Lessons
-        All lessons that the refit was fitted with.
+        The lessons that the student is fitted with from now on.
     judgement : Judgement
-        The refit's out-of-fold predictions.
+        Its out-of-fold predictions from now on.
+    tried : ndarray of shape (n_samples, n_classes)
+        Out-of-fold predictions of the refit, kept or not.
     score_before, score_after : float
         Out-of-fold score before and after the refit.
     standard_error : float
@@ -45,6 +47,7 @@ class Verdict:
     accepted_without: NDArray[np.bool_]
     lessons: Lessons
     judgement: Judgement
+    tried: NDArray[np.float64]
     score_before: float
     score_after: float
     standard_error: float = np.nan
@@ -145,15 +148,21 @@ class Gate:
             for student, new in proposed.items()
         ]
         if blindly:
-            everywhere = np.ones(task.n_folds, dtype=bool)
+            everywhere, present = np.ones(task.n_folds, dtype=bool), list(judgements)
             return {
-                k: Verdict(True, everywhere, lessons, judgements[k], np.nan, np.nan)
+                k: Verdict(
+                    *(True, everywhere, lessons, present[k], present[k].proba),
+                    *(np.nan, np.nan),
+                )
                 for k, lessons in candidates
             }
         refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
         return {
             student: self._judge(
-                task, members[student], judgements[student], refit, lessons
+                task,
+                members[student],
+                (judgements[student], kept[student]),
+                (refit, lessons),
             )
             for (student, lessons), refit in zip(candidates, refits, strict=True)
         }
@@ -162,13 +171,13 @@ class Gate:
         self,
         task: Task,
         member: Member,
-        present: Judgement,
-        refit: Judgement,
-        lessons: Lessons,
+        present: tuple[Judgement, Lessons],
+        new: tuple[Judgement, Lessons],
     ) -> Verdict:
         rows, nowhere = self.judges(task, member), np.zeros(task.n_folds, dtype=bool)
-        before = self.score.of(task, present.proba, rows)
-        verdict = Verdict(False, nowhere, lessons, refit, before.total, np.nan)
+        (was, known), (refit, lessons) = present, new
+        before = self.score.of(task, was.proba, rows)
+        verdict = Verdict(False, nowhere, known, was, refit.proba, before.total, np.nan)
         if refit.failure:
             verdict.failure = refit.failure
             return verdict
@@ -178,11 +187,13 @@ class Gate:
         verdict.standard_error = standard_error(gained)
         if self.accept is None:
             verdict.accepted, verdict.accepted_without = True, ~nowhere
-            return verdict
-        verdict.accepted = _is_clear(gained)
-        verdict.accepted_without = np.array(
-            [_is_clear(np.delete(gained, fold)) for fold in range(task.n_folds)]
-        )
+        else:
+            verdict.accepted = _is_clear(gained)
+            verdict.accepted_without = np.array(
+                [_is_clear(np.delete(gained, fold)) for fold in range(task.n_folds)]
+            )
+        if verdict.accepted:
+            verdict.judgement, verdict.lessons = refit, lessons
         verdict.reason = _why(verdict, after.failures, task.n_folds)
         return verdict
 

@@ -61,7 +61,7 @@ class HonestGains:
         """Go on by one round, and return the members' scores after it."""
         for k, verdict in verdicts.items():
             for fold in np.flatnonzero(verdict.accepted_without):
-                self.paths[k][fold] = verdict.judgement.proba
+                self.paths[k][fold] = verdict.tried
         return [self._score(k).total for k in range(len(self.members))]
 
     def forget(self, student: int) -> None:

@@ -116,7 +116,6 @@ class Record:
             }
             if lessons is not None and verdict is not None:
                 last = verdict.lessons[verdict.lessons.round == number]
-                last = last if verdict.accepted else last[:0]
                 line["taught"] = int((lessons.teacher == teacher).sum())
                 line["accepted"] = verdict.accepted
                 line["kept"] = int((last.teacher == teacher).sum())

@@ -185,12 +185,13 @@ def content_keys(Z: FloatMatrix) -> NDArray[np.uint64]:
 def one_cell_apart(Z: FloatMatrix, rows: FloatMatrix) -> NDArray[np.bool_]:
     """Mark what equals one of the rows in all cells, or in all but one."""
     both = np.vstack([Z, rows])
-    totals, factor = np.zeros(len(both), dtype=np.uint64), np.uint64(1)
+    totals = np.zeros(len(both), dtype=np.uint64)
+    factor = np.ones(1, dtype=np.uint64)  # an array: its products may overflow
     parts = []
     for cells in _cell_keys(both):
         parts.append(cells * factor)
         totals += parts[-1]
-        factor *= _FACTOR
+        factor = factor * _FACTOR
     apart = np.zeros(len(Z), dtype=bool)
     for part in parts:
         rest = totals - part

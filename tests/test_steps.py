@@ -19,9 +19,10 @@ from skcoop._deficiencies import (
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableCodec
-from skcoop._gate import _gains, decide, judged_rows, present_scores, score
+from skcoop._gate import Gate, _is_clear
 from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
+from skcoop._scores import Score, gains
 from skcoop._task import content_keys, make_task
 from skcoop._teaching import Answers, _outside, _seen_by_search, choose_teachers
 
@@ -287,11 +288,11 @@ class TestRehearsal:
         np.testing.assert_array_equal(first, again)
         assert (first != other).any()
         order = np.random.default_rng(0).permutation(2000)
-        for name in ("codes", "keys", "owners", "weights"):
+        for name in ("codes", "keys", "silos", "weights"):
             setattr(self.task, name, getattr(self.task, name)[order])
         self.answers = self.answers[:, order]
         for k, member in enumerate(self.members):
-            member.rows = np.flatnonzero(self.task.owners == k)
+            member.rows = np.flatnonzero(self.task.silos == k)
         np.testing.assert_array_equal(self.rehearsed(), first[:, :, order])
 
     def test_counts_by_weight(self):
@@ -306,7 +307,7 @@ class TestRehearsal:
         assert not self.rehearsed(**{role: np.zeros(2, dtype=bool)}).any()
 
     def test_who_shares_all_rows_has_nothing_to_rehearse(self):
-        self.task.owners = None
+        self.task.silos[:] = 0
         for member in self.members:
             member.rows = np.arange(2000)
         assert not self.rehearsed().any()
@@ -323,19 +324,30 @@ class TestCompletion:
         )
         self.metric = RowMetric(TableCodec(self.own), self.own)
 
+    def completed(self, lessons, unrecorded=True):
+        unrecorded = np.full(lessons.shape, unrecorded)
+        return complete(lessons, unrecorded, self.own, self.metric)
+
+    def test_what_is_missing_in_a_recorded_column_means_something(self):
+        lessons = np.array([[8.5, np.nan, 3.0, np.nan], [0.1, np.nan, 3.0, 1.0]])
+        np.testing.assert_array_equal(self.completed(lessons, False), lessons)
+        recorded = [True, False, True, True]
+        completed = self.completed(lessons, recorded)
+        np.testing.assert_array_equal(completed, [[8.5, np.nan, 3, 7], lessons[1]])
+
     def test_fills_from_the_nearest_own_row(self):
         lessons = np.array([[8.5, np.nan, 3.0, np.nan], [0.1, np.nan, 3.0, 1.0]])
-        completed = complete(lessons, self.own, self.metric)
+        completed = self.completed(lessons)
         np.testing.assert_array_equal(completed, [[8.5, 30, 3, 7], [0.1, 10, 3, 1]])
 
     def test_leaves_what_the_student_never_records_or_its_neighbour_lacks(self):
         lessons = np.array([[1.1, np.nan, np.nan, np.nan]])
-        completed = complete(lessons, self.own, self.metric)
+        completed = self.completed(lessons)
         np.testing.assert_array_equal(completed, [[1.1, 20, np.nan, np.nan]])
 
     def test_nothing_missing_nothing_done(self):
         lessons = np.ones((2, 4))
-        np.testing.assert_array_equal(complete(lessons, self.own, self.metric), lessons)
+        np.testing.assert_array_equal(self.completed(lessons), lessons)
 
 
 class TestDistances:
@@ -440,7 +452,7 @@ class TestLessons:
         assert len(set(keys)) == 3
 
 
-FAR = np.array([10.0, 0.0, 0.0])
+FAR = np.array([10.0, 10.0, 0.0])
 
 
 class TestTranslation:
@@ -449,7 +461,6 @@ class TestTranslation:
     def setup_method(self):
         self.task = small_task(owners=np.repeat([0, 1], 30))
         self.task.Z[30:, 2] = np.nan
-        self.task.metric = RowMetric(self.task.codec, self.task.Z)
         self.members = [
             make_member(
                 name, LogisticRegression(), np.arange(30) + 30 * k, 3, number, {}
@@ -478,7 +489,7 @@ class TestTranslation:
         self.chosen[1, rows] = 0
         self.chosen[1, 50] = -1  # somebody else teaches this row
         kept = np.array([True, True, True, False])
-        lessons = self.translated({(0, 1, 0): self.answers(rows, Z, kept=kept)})
+        lessons = self.translated({(0, 1, 1): self.answers(rows, Z, kept=kept)})
         assert list(lessons) == [1]
         own = lessons[1]
         np.testing.assert_array_equal(own.source, [40, 45])
@@ -488,39 +499,43 @@ class TestTranslation:
         np.testing.assert_allclose(own.before, [0.5, 0.5 + 0.1 / 3])
         np.testing.assert_allclose(own.after, [0.8, 0.8 + 0.1 / 3])
         # What was not recorded is not a change, and stays unknown: no own row has it.
-        np.testing.assert_array_equal(own.changed, [[True, False, False]] * 2)
+        np.testing.assert_array_equal(own.changed, [[True, True, False]] * 2)
         np.testing.assert_array_equal(own.Z, Z[:2])
-        # One of three columns changes by its whole range.
-        np.testing.assert_allclose(own.distance, [1 / 3, 1 / 3])
+        # Two of three columns change by their whole range.
+        np.testing.assert_allclose(own.distance, [2 / 3, 2 / 3])
 
     def test_answers_of_all_copies_come_together(self):
         self.chosen[1, [40, 41, 42]] = 0
         lessons = self.translated(
             {
-                (0, fold, 0): self.answers(rows, self.task.Z[rows] + FAR)
+                (0, fold, 1): self.answers(rows, self.task.Z[rows] + FAR)
                 for fold, rows in enumerate([[42], [40, 41]])
             }
         )
         np.testing.assert_array_equal(lessons[1].source, [42, 40, 41])
 
-    def test_answers_for_other_students_are_not_heard(self):
-        """A teacher without rows searches among each student's own rows."""
-        self.members[0].rows = np.arange(0)
-        self.chosen[1, [40, 41]] = 0
-        lessons = self.translated(
-            {
-                (0, 0, background): self.answers([row], self.task.Z[[row]] + FAR)
-                for background, row in ((0, 40), (1, 41))
-            }
-        )
-        np.testing.assert_array_equal(lessons[1].source, [41])
+    def test_an_answer_reaches_those_who_chose_its_teacher(self):
+        self.chosen[0, [40, 41]], self.chosen[1, [41, 42]] = 1, 1
+        Z = self.task.Z[[40, 41, 42]] + FAR
+        lessons = self.translated({(1, 0, 1): self.answers([40, 41, 42], Z)})
+        np.testing.assert_array_equal(lessons[0].source, [40, 41])
+        np.testing.assert_array_equal(lessons[1].source, [41, 42])
+
+    def test_nothing_leaves_that_is_a_row_but_for_one_cell(self):
+        self.chosen[0, [40, 41]], self.chosen[1, [40, 41]] = 1, 1
+        Z = self.task.Z[[40, 41]] + FAR
+        Z[0] = self.task.Z[50] + [10.0, 0.0, 0.0]
+        lessons = self.translated({(1, 0, 1): self.answers([40, 41], Z)})
+        np.testing.assert_array_equal(lessons[0].source, [41])
+        # At home there is nothing to hide.
+        np.testing.assert_array_equal(lessons[1].source, [40, 41])
 
     def test_what_was_never_recorded_is_completed(self):
         self.chosen[0, 40] = 1
         Z = self.task.Z[[40]] + FAR
         lesson = self.translated({(1, 0, 1): self.answers([40], Z)})[0]
         assert lesson.Z[0, 2] in self.task.Z[:30, 2]
-        np.testing.assert_array_equal(lesson.changed, [[True, False, False]])
+        np.testing.assert_array_equal(lesson.changed, [[True, True, False]])
 
     @pytest.mark.parametrize("reads_all", [True, False])
     def test_no_row_is_handed_over(self, reads_all):
@@ -570,6 +585,13 @@ class Sign(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
+ACCURACY = Score("accuracy")
+
+
+def clear_gain(task, before, after, rows):
+    return _is_clear(gains(*(ACCURACY.of(task, p, rows) for p in (before, after))))
+
+
 def counted(method, calls):
     """Return a method that notes each call."""
 
@@ -608,13 +630,12 @@ class TestGate:
     def decide(self, proposed, before, accept="all", blindly=False):
         if not isinstance(before, Judgement):
             before = self.judgement(before)
-        return decide(
+        return Gate(ACCURACY, accept).decide(
             self.task,
             self.members,
             [before] * 2,
             self.kept,
             proposed,
-            accept,
             blindly=blindly,
             n_jobs=None,
         )
@@ -698,18 +719,18 @@ class TestGate:
             for won in (1, 3, 7, 9):
                 before = after.copy()
                 before[mine[:won]] = before[mine[:won], ::-1]
-                assert not _gains(task, before, after, everywhere)
-                assert not _gains(task, after, before, everywhere)
+                assert not clear_gain(task, before, after, everywhere)
+                assert not clear_gain(task, after, before, everywhere)
                 if n_folds > 1:
                     before[elsewhere[:1]] = before[elsewhere[:1], ::-1]
-                    assert _gains(task, before, after, everywhere)
+                    assert clear_gain(task, before, after, everywhere)
 
     def test_as_much_won_as_lost_is_no_gain(self):
         task = small_task(n=18)
         task.weights[:] = 0.1
         before = np.eye(2)[np.where(np.arange(18) % 2, task.codes, 1 - task.codes)]
         everywhere = np.ones(18, dtype=bool)
-        assert not _gains(task, before, before[:, ::-1], everywhere)
+        assert not clear_gain(task, before, before[:, ::-1], everywhere)
 
     def test_gains_count_by_weight_and_among_the_rows_that_judge(self):
         before, proposed = self.winning([3, -1, 3]), {0: self.helpful()}
@@ -744,8 +765,8 @@ class TestGate:
 
     def test_own_rows_judge_alone(self):
         self.members[0].rows = np.arange(10)
-        assert judged_rows(self.task, self.members[0], "own").sum() == 10
-        assert judged_rows(self.task, self.members[0], "all").sum() == 60
+        assert Gate(ACCURACY, "own").judges(self.task, self.members[0]).sum() == 10
+        assert Gate(ACCURACY, "all").judges(self.task, self.members[0]).sum() == 60
         verdict = self.decide({0: self.helpful()}, before=0.5, accept="own")[0]
         assert verdict.score_before == 1.0
 
@@ -765,27 +786,35 @@ class TestGate:
         before, mine = after.copy(), np.arange(60) < 6
         before[:6] = before[:6, ::-1]
         after[6:] = after[6:, ::-1]
-        assert _gains(task, before, after, mine)
-        assert not _gains(task, before, after, ~mine)
+        assert clear_gain(task, before, after, mine)
+        assert not clear_gain(task, before, after, ~mine)
         task.weights[6:] = 1e12
-        assert _gains(task, before, after, mine)
+        assert clear_gain(task, before, after, mine)
 
     def test_present_scores_of_all_or_own_rows(self):
         judgements = [self.judgement(0.5), self.judgement(0.8)]
         self.members[0].rows, self.members[1].rows = np.arange(40), np.arange(0)
-        of_all = present_scores(self.task, self.members, judgements, "all")
+        of_all = Gate(ACCURACY, "all").present_scores(
+            self.task, self.members, judgements
+        )
         assert of_all == pytest.approx([0.5, 0.8])
-        of_own = present_scores(self.task, self.members, judgements, "own")
+        of_own = Gate(ACCURACY, "own").present_scores(
+            self.task, self.members, judgements
+        )
         assert of_own == pytest.approx([0.75, np.nan], nan_ok=True)
         with pytest.raises(ValueError, match="zip"):
-            present_scores(self.task, self.members, judgements[:1], "all")
+            Gate(ACCURACY, "all").present_scores(
+                self.task, self.members, judgements[:1]
+            )
 
     def test_score_is_weighted(self):
         self.task.weights[:6] = 55.0
         rows = np.ones(60, dtype=bool)
         proba = np.eye(2)[self.task.codes]
         proba[:6] = proba[:6, ::-1]
-        assert score(self.task, proba, rows) == pytest.approx(54 / (54 + 330))
+        assert ACCURACY.of(self.task, proba, rows).total == pytest.approx(
+            54 / (54 + 330)
+        )
 
 
 class TestCombine:

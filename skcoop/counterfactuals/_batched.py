@@ -34,8 +34,8 @@ class BatchedDice(BaseEstimator):
     the search climbs from the one that comes closest (unless `sparse` is False). What
     it returns is valid by construction, lies within the values of the background, and
     is never a copy of one of its rows. All rows are put to the teacher together, about
-    30 predictions for each, half of them if `sparse` is False; a climb takes hundreds, but
-    rows from which it starts alike share it.
+    30 predictions for each, half of them if `sparse` is False; a climb takes hundreds,
+    but rows from which it starts alike share it.
 
     A row of which the teacher is already certain (a probability of 1, as trees and
     forests often give) has no stricter target. Its virtual instance lies `alpha` of
