@@ -27,10 +27,9 @@ of a cell, 0 to 1.
   the median (nearest neighbour distance ratio). Near 1 it could be about either, near 0
   it is about one person.
 
-The last three are usual in reports on synthetic tables, but only *nearer* and the
-attacks have a control group: a release can pass the others and still give people away
-(G. Ganev, E. De Cristofaro: The Inadequacy of Similarity-based Privacy Metrics. IEEE
-S&P 2025).
+These are what reports on synthetic tables have. A release can look well in all of them
+and still give people away (G. Ganev, E. De Cristofaro: The Inadequacy of
+Similarity-based Privacy Metrics. IEEE S&P 2025), which is why it is attacked as well.
 
 **Attacks on what was handed out.** An attacker has what one student received, cells and
 labels, and tries the attacks of the package anonymeter (M. Giomi et al.: A Unified
@@ -52,10 +51,10 @@ off at 0 and 1.
 whether the row was in the training data of a silo, its own one or another. The simple
 attack goes by the probability that the student gives to the label (S. Yeom et al., CSF
 2018). The attack by likelihood ratio (N. Carlini et al.: Membership Inference Attacks
-From First Principles. IEEE S&P 2022) asks instead how much larger the logit of this
-probability is than with shadow models: the whole computation done again, all silos and
-all their fits, with other halves of the rows, without this one. It needs an attacker
-who has other rows of all silos and knows how the models were made. Each of the
+From First Principles. IEEE S&P 2022; offline) asks instead how far the logit of this
+probability lies above those of shadow models: the whole computation done again, all
+silos and all their fits, with other halves of the rows, without this one. It needs an
+attacker who has other rows of all silos and knows how the models were made. Each of the
 computations is attacked in turn with the others as its shadows. *Advantage* is 2 AUC -
 1: 0 is a coin, 1 is certainty. *Found at 1 %* is the share of training rows that are
 recognised by an attacker who takes 1 % of the held-out rows for training rows: 0.01 is
