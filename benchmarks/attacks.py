@@ -11,7 +11,9 @@ from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
+GAP = "missing"
 # Whole numbers among so few distinct values are taken for codes.
 MOST_CODES = 7
 # Columns that a query for a single person names, as in the package.
@@ -50,7 +52,9 @@ def attack(silos, release, most, seed):
     for k, student in enumerate(np.unique(release.student)):
         draw = np.random.default_rng([seed, k])
         frames = _frames(silos, release[release.student == student], draw)
-        for name, own in _attacks_of_one_student(silos, frames, most, draw):
+        with quiet():
+            found = _attacks_of_one_student(silos, frames, most, draw)
+        for name, own in found.items():
             counts[name] = counts.get(name, 0) + np.array(own)
     return counts
 
@@ -99,21 +103,21 @@ def _frames(silos, release, draw):
 
 
 def _attacks_of_one_student(silos, frames, most, draw):
-    """Yield the name of each attack and its four counts."""
+    """Return the four counts of each attack."""
     seed = int(draw.integers(2**31))
     # No column has more queries than values, two ends and a gap: all are tried.
     every = int(frames[0].nunique().sum()) + 3 * frames[0].shape[1]
     order = draw.permutation(frames[0].columns).tolist()
-    with quiet():
-        for name, *options in (
-            ("singling out, one column", every, seed, "univariate"),
-            ("singling out, three columns", most, seed, "multivariate"),
-        ):
-            yield name, _singling_out(frames, *options)
-        plain = [frames[0], *(frame[:most] for frame in frames[1:])]
-        filled = [_without_gaps(silos, frame) for frame in plain]
-        yield "linkability", _linkability(filled, order)
-        yield "inference", _inference(plain, filled)
+    plain = [frames[0], *(frame[:most] for frame in frames[1:])]
+    filled = [_without_gaps(silos, frame) for frame in plain]
+    return {
+        "singling out, one column": _singling_out(frames, every, seed, "univariate"),
+        "singling out, three columns": _singling_out(
+            frames, most, seed, "multivariate"
+        ),
+        "linkability": _linkability(filled, order),
+        "inference": _inference(plain, filled),
+    }
 
 
 def _frame(silos, cells, labels):
@@ -134,7 +138,7 @@ def _coded(silos):
 
 def _as_codes(cells):
     """Let a missing cell be a code of its own."""
-    return [f"code {cell:g}" for cell in cells]
+    return [GAP if np.isnan(cell) else f"code {cell:g}" for cell in cells]
 
 
 def _without_gaps(silos, frame):
@@ -146,10 +150,10 @@ def _without_gaps(silos, frame):
     for name, low, high in zip(
         silos.codec.names, silos.metric.low, silos.metric.high, strict=True
     ):
-        if pd.api.types.is_numeric_dtype(frame[str(name)]):
+        if is_numeric_dtype(frame[str(name)]):
             gaps = frame[str(name)].isna()
             filled[str(name)] = frame[str(name)].fillna((low + high) / 2)
-            filled[_mark(name)] = np.where(gaps, "missing", "known")
+            filled[_mark(name)] = np.where(gaps, GAP, "known")
     return filled
 
 
@@ -166,8 +170,11 @@ def _singling_out(frames, n_queries, seed, mode):
     """Count the queries that single out what was received, and of these the right."""
     from anonymeter.evaluators import SinglingOutEvaluator
 
-    # A gap is a null there, not a number.
-    frames = [frame.convert_dtypes(convert_string=False) for frame in frames]
+    # A number that is missing has to be a null, which no query for numbers fits.
+    nullable = {
+        name: "Float64" for name in frames[0] if is_numeric_dtype(frames[0][name])
+    }
+    frames = [frame.astype(nullable) for frame in frames]
     evaluator = SinglingOutEvaluator(
         frames[0],
         frames[0],
@@ -216,13 +223,13 @@ def _inference(plain, filled):
 def _guesses_of(secret, plain, filled):
     from anonymeter.evaluators import InferenceEvaluator
 
-    is_number = pd.api.types.is_numeric_dtype(plain[0][secret])
+    is_number = is_numeric_dtype(plain[0][secret])
     # Guesses count as right within 5 % of their value, so values begin at 0.
     least = min(frame[secret].min() for frame in plain) if is_number else 0
     shift = min(least, 0) if is_number else 0
     frames = []
     for frame, whole in zip(plain, filled, strict=True):
-        known = frame[secret].notna()
+        known = frame[secret].notna() & (frame[secret] != GAP)
         values = frame[secret] - shift if shift else frame[secret]
         frames.append(whole.assign(**{secret: values})[known])
     received, own, unseen = frames

@@ -185,8 +185,8 @@ def smote_rows(Z, y, coded, seed):
     """Return as many virtual rows and labels as a silo has encoded rows."""
     from imblearn.over_sampling import SMOTE, SMOTENC
 
-    middle = np.nan_to_num(np.nanmedian(Z, axis=0))
-    Z = np.where(np.isnan(Z), middle, Z)
+    Z = np.where(np.isnan(Z).all(axis=0), 0.0, Z)
+    Z = np.where(np.isnan(Z), np.nanmedian(Z, axis=0), Z)
     classes, counts = np.unique(y, return_counts=True)
     wanted = {c: 2 * n if n > 1 else n for c, n in zip(classes, counts, strict=True)}
     # A class of two rows has one neighbour; the sampler wants a number for all.

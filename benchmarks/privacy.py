@@ -1,64 +1,75 @@
 """What lessons and students reveal of the rows that they come from.
 
-Half of the rows of each class of each silo are trained on, the other half are held out:
-people like those in the training data whom nobody has seen. Every figure asks whether
-training rows fare worse than these.
+Of each class of each silo, as many rows are held out as are trained on: people like
+those in the training data, whom nobody has seen. Every figure asks whether training
+rows fare worse than these.
 
-**What a silo hands out.** Compared are the lessons that leave the silo of the row that
-they were made from; deficient rows themselves in place of lessons; as many SMOTE rows
-(N. V. Chawla et al., JAIR 16, 2002) as each silo has rows, made by the silo; and, as
-the upper bound, its training rows. Held-out rows are a measure of how near people are
-to each other anyway. What a silo never recorded is left out: there a lesson holds
-values of its student's own rows.
+**What a silo hands out.** Compared are
 
-Each row that was handed out is compared with the training rows of the silo that it
-comes from, on the cells that both know, and on the columns that its student reads
-(copies and cells: on all columns). The distance is the root of the mean squared change
-of a cell, 0 to 1.
+- lessons that leave the silo of the row that they were made from;
+- raw deficient rows: the same rows in place of lessons about them;
+- SMOTE rows: as many virtual rows as the silo has, each between two neighbours of a
+  class (N. V. Chawla et al.: SMOTE. JAIR 16, 2002), rounded where all rows are whole;
+- training rows, the upper bound;
+- held-out rows, to see how near people are to each other anyway.
 
-- *copies*, *one cell*, *two cells*: shares of the rows handed out for which the most
-  similar training row differs in no cell, in exactly one, in exactly two. Low is
-  private; more than among held-out rows is more than chance.
+What a silo never recorded is left out: there a lesson holds values of its student's own
+rows. Each row that was handed out is compared with the training rows of the silo that it
+comes from, on the cells that both know; a row with fewer than half of its cells is
+nobody's neighbour.
+
+- *copies*, *one cell*, *two cells*: shares of the rows handed out that differ from the
+  most similar training row in no cell, in exactly one, in exactly two. All columns
+  count. More than among held-out rows is more than chance.
 - *nearer*: the share that is nearer to a training row than to all held-out rows, of
   which there are as many (distance to the closest record; a tie counts half). 0.5 means
-  that a row says no more of those it was made from than of anybody; 1 is a copy.
+  that a row says no more of training rows than of anybody, 1 is a copy. The distance is
+  the root of the mean squared change of a cell, 0 to 1, on the columns that the student
+  reads.
 - *least* and *median distance* to the closest training row.
 - *ratio*: the distance to the closest training row by that to the second closest, in
-  the median (nearest neighbour distance ratio). Near 1 it could be about either, near 0
-  it is about one person.
+  the median (nearest neighbour distance ratio). Near 0 a row is about one person, near
+  1 it may be about either.
 
 These are what reports on synthetic tables have. A release can look well in all of them
-and still give people away (G. Ganev, E. De Cristofaro: The Inadequacy of
-Similarity-based Privacy Metrics. IEEE S&P 2025), which is why it is attacked as well.
+and still give people away (Z. Yao et al.: The DCR Delusion. ESORICS 2025), so it is
+attacked as well.
 
-**Attacks on what was handed out.** An attacker has what one student received, cells and
-labels, and tries the attacks of the package anonymeter (M. Giomi et al.: A Unified
-Framework for Quantifying Privacy Risk in Synthetic Data. PoPETs 2023(2)). Singling out:
-a description, of one column or of three, that fits exactly one person of the silos that
-sent rows. Linkability: somebody else's two tables, each with half of the columns, are
-joined where a person's two halves have the same nearest received row. Inference: a
-column is guessed from all others by the nearest received row; each column in turn, the
-label among them; numbers count as right within 5 %. Whole numbers of up to seven values
-count as codes; a missing code is a code of its own, and a missing number stands in the
-middle of its column with a mark beside it. *Risk* is how many more attacks succeed on
-training rows than on held-out rows, as a share of those that fail on held-out rows: 0
-means that the attacker learned nothing of those who were trained on, 1 means all. The
-package's interval (95 %) is that of a split with the mean counts of all splits, as if
-attacks by several students on a row had nothing to do with each other; it cuts risks
-off at 0 and 1.
+**Attacks on what was handed out.** An attacker has all rows that one student received,
+cells and labels, and tries the attacks of the package anonymeter (M. Giomi et al.: A
+Unified Framework for Quantifying Privacy Risk in Synthetic Data. PoPETs 2023(2)).
+
+- *Singling out*: a description, of one column or of three, that fits exactly one of the
+  received rows is right if it fits exactly one person of the silos that sent them.
+- *Linkability*: a person is found again, in two tables that have half of the columns
+  each, where the two halves have the same nearest received row.
+- *Inference*: a cell is guessed from all others by the nearest received row; each column
+  in turn, the label too. Numbers count as right within 5 %.
+
+Whole numbers with up to seven values are taken for codes. For distances, a missing code
+is a code of its own, and a missing number stands in the middle of its column with a
+mark beside it; missing cells are not guessed. The table has the share of attacks that
+succeed on training rows and on held-out rows. *Risk* is what the first have more, as a
+share of those that fail on held-out rows: 0 means that an attacker learned nothing of
+those who were trained on, 1 everything. The interval is the package's, 95 %, for one
+split with the mean counts of all splits, as if attacks of several students on one row
+had nothing to do with each other. It is cut off at 0 and 1.
 
 **Attacks on students.** An attacker has a student, a row and its label, and guesses
-whether the row was in the training data of a silo, its own one or another. The simple
-attack goes by the probability that the student gives to the label (S. Yeom et al., CSF
-2018). The attack by likelihood ratio (N. Carlini et al.: Membership Inference Attacks
-From First Principles. IEEE S&P 2022; offline) asks instead how far the logit of this
-probability lies above those of shadow models: the whole computation done again, all
-silos and all their fits, with other halves of the rows, without this one. It needs an
-attacker who has other rows of all silos and knows how the models were made. Each of the
-computations is attacked in turn with the others as its shadows. *Advantage* is 2 AUC -
-1: 0 is a coin, 1 is certainty. *Found at 1 %* is the share of training rows that are
-recognised by an attacker who takes 1 % of the held-out rows for training rows: 0.01 is
-a coin.
+whether the row was in the training data of a silo: the student's own or another one.
+
+- *Simple*: by the probability that the student gives to the label (S. Yeom et al.:
+  Privacy Risk in Machine Learning. CSF 2018).
+- *Likelihood ratio*: by how far the logit of this probability lies above those of shadow
+  models, which were trained in the same way on other halves of the rows, without this
+  one (N. Carlini et al.: Membership Inference Attacks From First Principles. IEEE S&P
+  2022; the offline attack). A shadow is the whole computation, all silos and all fits,
+  so the attacker needs rows of all silos and must know how models were made. Each of
+  the computations is attacked in turn, the others are its shadows.
+
+*Advantage* is 2 AUC - 1: 0 is a coin, 1 is certainty. *Found at 1 %* is the share of
+training rows that an attacker recognises who takes 1 % of the held-out rows for
+training rows: 0.01 is a coin.
 """
 
 import warnings
