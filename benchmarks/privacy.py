@@ -14,9 +14,9 @@ rows fare worse than these.
 - held-out rows, to see how near people are to each other anyway.
 
 What a silo never recorded is left out: there a lesson holds values of its student's own
-rows. Each row that was handed out is compared with the training rows of the silo that it
-comes from, on the cells that both know; a row with fewer than half of its cells is
-nobody's neighbour.
+rows. Each row that was handed out is compared with the training rows of the silo that
+it comes from, on the cells that both know; those with fewer than half of its cells are
+passed over.
 
 - *copies*, *one cell*, *two cells*: shares of the rows handed out that differ from the
   most similar training row in no cell, in exactly one, in exactly two. All columns
@@ -43,8 +43,8 @@ Unified Framework for Quantifying Privacy Risk in Synthetic Data. PoPETs 2023(2)
   received rows is right if it fits exactly one person of the silos that sent them.
 - *Linkability*: a person is found again, in two tables that have half of the columns
   each, where the two halves have the same nearest received row.
-- *Inference*: a cell is guessed from all others by the nearest received row; each column
-  in turn, the label too. Numbers count as right within 5 %.
+- *Inference*: a cell is guessed from all others by the nearest received row; each
+  column in turn, the label too. Numbers count as right within 5 %.
 
 Whole numbers with up to seven values are taken for codes. For distances, a missing code
 is a code of its own, and a missing number stands in the middle of its column with a
@@ -60,12 +60,12 @@ whether the row was in the training data of a silo: the student's own or another
 
 - *Simple*: by the probability that the student gives to the label (S. Yeom et al.:
   Privacy Risk in Machine Learning. CSF 2018).
-- *Likelihood ratio*: by how far the logit of this probability lies above those of shadow
-  models, which were trained in the same way on other halves of the rows, without this
-  one (N. Carlini et al.: Membership Inference Attacks From First Principles. IEEE S&P
-  2022; the offline attack). A shadow is the whole computation, all silos and all fits,
-  so the attacker needs rows of all silos and must know how models were made. Each of
-  the computations is attacked in turn, the others are its shadows.
+- *Likelihood ratio*: by how far the logit of this probability lies above those of
+  shadow models, which were trained in the same way on other halves of the rows, without
+  this one (N. Carlini et al.: Membership Inference Attacks From First Principles. IEEE
+  S&P 2022; the offline attack). A shadow is the whole computation, all silos and all
+  fits, so the attacker needs rows of all silos and must know how models were made. Each
+  of the computations is attacked in turn, the others are its shadows.
 
 *Advantage* is 2 AUC - 1: 0 is a coin, 1 is certainty. *Found at 1 %* is the share of
 training rows that an attacker recognises who takes 1 % of the held-out rows for
