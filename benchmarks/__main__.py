@@ -52,7 +52,7 @@ def main():
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a small version of paper, peers, tables or comparative",
+        help="a small version of paper, peers, tables, comparative or privacy",
     )
     parser.add_argument("--seeds", type=int, help="number of splits (default: 10)")
     parser.add_argument(

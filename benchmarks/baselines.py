@@ -42,10 +42,15 @@ def distiller(setting, seed, **params):
     )
 
 
+def raw_distiller(setting, seed):
+    """Fit the distiller with deficient rows themselves for lessons; moves raw rows."""
+    with unchecked():
+        return distiller(setting, seed, counterfactuals=RawRow())
+
+
 def raw_deficient_rows(setting, seed):
     """The same lessons and gate with the deficient rows themselves; moves raw rows."""
-    with unchecked():
-        return distiller(setting, seed, counterfactuals=RawRow()).estimators_
+    return raw_distiller(setting, seed).estimators_
 
 
 def _targets(setting, seed, choose):
@@ -165,30 +170,32 @@ def smote(setting, seed):
     N. V. Chawla et al.: SMOTE, JAIR 16, 2002, by imbalanced-learn; in place of the
     paper's generative network. Missing cells are imputed for it.
     """
-    from imblearn.over_sampling import SMOTE, SMOTENC
-
     codec = TableCodec(setting.X)
     students = []
     for name, member in setting.members:
         X, y = own_rows(setting, name)
-        Z = codec.encode(X)
-        middle = np.nan_to_num(np.nanmedian(Z, axis=0))
-        Z = np.where(np.isnan(Z), middle, Z)
-        classes, counts = np.unique(y, return_counts=True)
-        wanted = {
-            c: 2 * n if n > 1 else n for c, n in zip(classes, counts, strict=True)
-        }
-        # A class of two rows has one neighbour; the sampler wants a number for all.
-        options = {
-            "sampling_strategy": wanted,
-            "k_neighbors": int(np.clip(counts[counts > 1].min() - 1, 1, 5)),
-            "random_state": seed,
-        }
-        coded = np.flatnonzero(codec.coded).tolist()
-        sampler = SMOTENC(coded, **options) if coded else SMOTE(**options)
-        new, labels = sampler.fit_resample(Z, y)
-        new, labels = new[len(y) :], labels[len(y) :]
+        new, labels = smote_rows(codec.encode(X), y, codec.coded, seed)
         students.append(
             clone(member).fit(stack(X, codec.decode(new)), np.concatenate([y, labels]))
         )
     return students
+
+
+def smote_rows(Z, y, coded, seed):
+    """Return as many virtual rows and labels as a silo has encoded rows."""
+    from imblearn.over_sampling import SMOTE, SMOTENC
+
+    Z = np.where(np.isnan(Z).all(axis=0), 0.0, Z)
+    Z = np.where(np.isnan(Z), np.nanmedian(Z, axis=0), Z)
+    classes, counts = np.unique(y, return_counts=True)
+    wanted = {c: 2 * n if n > 1 else n for c, n in zip(classes, counts, strict=True)}
+    # A class of two rows has one neighbour; the sampler wants a number for all.
+    options = {
+        "sampling_strategy": wanted,
+        "k_neighbors": int(np.clip(counts[counts > 1].min() - 1, 1, 5)),
+        "random_state": seed,
+    }
+    places = np.flatnonzero(coded).tolist()
+    sampler = SMOTENC(places, **options) if places else SMOTE(**options)
+    new, labels = sampler.fit_resample(Z, y)
+    return new[len(y) :], labels[len(y) :]

@@ -1,10 +1,15 @@
 """The benchmarks run: every baseline, variant and page, on a small made-up setting."""
 
 import argparse
+import copy
+import logging
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -16,14 +21,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import (
+    attacks,
     baselines,
     comparative,
+    disclosure,
     figures,
     formatting,
     listening,
+    membership,
     paper,
     peers,
     privacy,
+    releases,
     scale,
     settings,
     single_tables,
@@ -200,33 +209,288 @@ def all_may_see(members):
     )
 
 
+def deep_trees():
+    """The made-up setting with members that know their training rows by heart."""
+    tree = DecisionTreeClassifier(random_state=0)
+    return setting(
+        [
+            (name, single_tables.reading(list("abcde"), clone(tree)))
+            for name in ("first", "second")
+        ]
+    )
+
+
 def test_page_of_privacy(monkeypatch):
     """A member tells its own rows from others, and knows nothing of others' rows."""
-    tree = DecisionTreeClassifier(random_state=0)
-    models = [
-        (name, single_tables.reading(list("abcde"), clone(tree)))
-        for name in ("first", "second")
-    ]
-    monkeypatch.setattr(privacy, "SETTINGS", {"made_up": lambda *args: setting(models)})
-    split = privacy.one_split("made_up", options(), 0)
-    assert split["copies among the lessons"] == 0
-    assert split["least distance of a lesson"] > 0
-    assert split["alone, own"] > 0.1
-    assert abs(split["alone, others"]) < 0.1
-    assert split["pooled raw rows, others"] > 0.1
+    # The package for SMOTE may be missing; any rows do here.
+    monkeypatch.setattr(baselines, "smote_rows", lambda Z, y, *rest: (Z + 0.01, y))
+    monkeypatch.setattr(privacy, "SETTINGS", {"made_up": lambda *args: deep_trees()})
+    monkeypatch.setattr(attacks, "installed", lambda: False)
+    split = privacy.one_split("made_up", options(), 0, attacked=False)
+    lessons = split["closeness"]["lessons"]
+    assert lessons["copies"] == 0
+    assert lessons["least distance"] > 0
+    advantage = {key: own["advantage"] for key, own in split["membership"].items()}
+    for attack in ("simple", "likelihood ratio"):
+        assert advantage["alone", "own", attack] > 0.1
+        assert abs(advantage["alone", "others", attack]) < 0.1
+        assert advantage["pooled raw rows", "others", attack] > 0.1
+    assert split["closeness"]["training rows"]["copies"] == 1
+    assert split["closeness"]["raw deficient rows"]["nearer"] == 1
+    monkeypatch.setattr(privacy, "one_split", lambda *args: split)
     page = privacy.run(options())
-    assert "| made_up: rows of other silos |" in page
+    assert "| made_up: rows of other silos, simple |" in page
+    assert "| made_up: lessons |" in page
+    assert "anonymeter is not installed" in page
+    assert "6 times with different halves" in page
+    assert "4 shadow models, 2 of them" in page
     assert "nan" not in page
 
 
 def test_a_copy_among_the_lessons_would_be_seen():
     own = setting()
     model = baselines.distiller(own, 0)
-    first = model.lessons_.index[0]
+    owners = own.owners[model.lessons_["source_row"].to_numpy(dtype=int)]
+    first = model.lessons_.index[owners != model.lessons_["student"]][0]
     row = own.X.iloc[int(model.lessons_.loc[first, "source_row"])]
     for name, value in row.items():
         model.lessons_.loc[first, f"x__{name}"] = value
-    assert privacy.nearness(model, own)["lessons"].min() == 0
+    silos = releases.Silos(own, model)
+    found = disclosure.closeness(silos, releases.lessons(silos, model))
+    assert found["distance"].min() == 0
+    assert (found["cells"] == 0).sum() == 1
+
+
+@pytest.fixture(scope="module")
+def silos():
+    """The made-up setting in equal halves, with a column that one silo has not."""
+    own = deep_trees()
+    X, X_test = own.X.assign(f=1.5), own.X_test.assign(f=2.5)
+    X.loc[own.owners == "first", "f"] = np.nan
+    X_test.loc[own.owners_test == "first", "f"] = np.nan
+    halves = releases.equal_halves(replace(own, X=X, X_test=X_test), 0)
+    model = argparse.Namespace(
+        named_estimators_={
+            name: clone(member).fit(halves.X, halves.y)
+            for name, member in halves.members
+        }
+    )
+    return releases.Silos(halves, model)
+
+
+def handed_out(silos, cells):
+    """Return cells as if each silo handed them out in place of its training rows."""
+    return releases.to_all_others(silos, cells, silos.labels, silos.owners)
+
+
+def test_only_what_leaves_a_silo_is_released(silos):
+    release = handed_out(silos, np.zeros_like(silos.train))
+    assert (release.silo != release.student).all()
+    assert len(release) == len(silos.train)  # two silos: each row goes to the other
+    never_recorded = np.isnan(release.cells)
+    assert never_recorded[release.silo == "first", -1].all()
+    assert never_recorded.sum() == (release.silo == "first").sum()
+
+
+def test_training_rows_are_nearest_to_themselves(silos):
+    found = disclosure.closeness(silos, handed_out(silos, silos.train))
+    for key, expected in {"distance": 0, "ratio": 0, "nearer": 1, "cells": 0}.items():
+        np.testing.assert_array_equal(found[key], expected)
+
+
+def test_people_whom_nobody_knows_are_as_near_to_either_half(silos):
+    """Rows of the same kind, but of other people, than both halves."""
+    draw = np.random.default_rng(0)
+    people = draw.normal(size=(4000, silos.train.shape[1]))
+    train, held_out, others = people[:60], people[60:120], people[120:]
+    kinds = argparse.Namespace(
+        train=train, held_out=held_out, metric=silos.metric, reads=silos.reads
+    )
+    kinds.owners = kinds.owners_test = np.repeat("first", 60)
+    names = np.repeat("first", len(others)), np.repeat("second", len(others))
+    release = releases.Release(others, np.zeros(len(others)), *names)
+    found = disclosure.closeness(kinds, release)
+    # Sixty rows each: which half has more of the close ones is itself a matter of luck.
+    assert found["nearer"].mean() == pytest.approx(0.5, abs=0.07)
+    assert np.median(found["ratio"]) > 0.7
+    assert found["cells"].min() > 2
+    kinds.held_out = train
+    np.testing.assert_array_equal(disclosure.closeness(kinds, release)["nearer"], 0.5)
+
+
+def test_smote_rows_are_handed_out_like_rows(silos):
+    """As many of each class as the silo has, with its codes and never out of range."""
+    pytest.importorskip("imblearn")
+    release = releases.smote(silos, 0)
+    for silo in ("first", "second"):
+        own, made = silos.owners == silo, release.cells[release.silo == silo]
+        labels = release.labels[release.silo == silo]
+        assert (np.bincount(labels) == np.bincount(silos.labels[own])).all()
+        low, high = silos.train[own].min(axis=0), silos.train[own].max(axis=0)
+        recorded = ~np.isnan(low)
+        assert (made >= low)[:, recorded].all()
+        assert (made <= high)[:, recorded].all()
+        assert np.isnan(made[:, ~recorded]).all()
+        assert set(made[:, 5]) <= {0, 1}  # kind
+    assert disclosure.closeness(silos, release)["nearer"].mean() > 0.6
+
+
+@pytest.mark.parametrize("n_changed", [1, 2, 3])
+def test_cells_that_differ_are_counted(silos, n_changed):
+    cells = silos.train.copy()
+    cells[:, :n_changed] += 0.01
+    found = disclosure.closeness(silos, handed_out(silos, cells))
+    assert (found["cells"] == n_changed).mean() > 0.95
+    assert (found["distance"] > 0).all()
+    assert found["nearer"].mean() > 0.95
+    outside = silos.train.copy()
+    outside[:, 5] = 1 - outside[:, 5]  # kind: no member reads it
+    found = disclosure.closeness(silos, handed_out(silos, outside))
+    np.testing.assert_array_equal(found["cells"], 1)
+    np.testing.assert_array_equal(found["distance"], 0)
+
+
+def test_distance_is_that_of_the_cells_that_both_know():
+    metric = argparse.Namespace(
+        span=np.array([2.0, 1.0, 10.0]), coded=np.array([False, True, False])
+    )
+    nan, every = np.nan, np.ones(3, dtype=bool)
+    row = np.array([[1.0, 3.0, nan]])
+    others = np.array([[2.0, 4.0, 7.0], [1.0, nan, 5.0], [nan, nan, 3.0]])
+    found = disclosure.distances(metric, row, others, every)
+    # The third knows no cell of the two, and one of two is enough.
+    np.testing.assert_allclose(found, [[np.sqrt((0.25 + 1) / 2), 0.0, np.inf]])
+    np.testing.assert_array_equal(disclosure.cells_apart(row, others), [0])
+    np.testing.assert_array_equal(disclosure.cells_apart(row, others[[0, 2]]), [2])
+
+
+def test_ratio_of_neighbours():
+    distance = np.array([[3.0, 1.0, 2.0], [0.0, 4.0, 0.0], [0.0, 5.0, 2.0]])
+    ratio = disclosure.neighbour_ratio(distance)
+    np.testing.assert_array_equal(ratio, [0.5, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("n_train", [160, 60])
+def test_halves_are_equal_and_change_as_few_rows_as_they_can(n_train):
+    train = np.arange(240) < n_train
+    own = replace(
+        setting(),
+        **{"X": TABLE[train], "y": codes[train], "owners": OWNERS[train]},
+        **{"X_test": TABLE[~train], "y_test": codes[~train]},
+        owners_test=OWNERS[~train],
+    )
+    halves = releases.equal_halves(own, 0)
+    for silo in ("first", "second"):
+        for label in (0, 1):
+            n = ((halves.owners == silo) & (halves.y == label)).sum()
+            test = (halves.owners_test == silo) & (halves.y_test == label)
+            assert n == test.sum()
+            before = (OWNERS[train] == silo) & (codes[train] == label)
+            every = (OWNERS == silo) & (codes == label)
+            assert n == min(before.sum(), every.sum() // 2)
+    kept = set(halves.X["a"])
+    assert kept <= set(TABLE["a"][train])
+    assert not kept & set(halves.X_test["a"])
+    assert len(kept) == len(halves.X)
+    rows = TABLE.set_index("a").assign(y=codes, owner=OWNERS).loc[halves.X["a"]]
+    assert (rows["y"] == halves.y).all()
+    assert (rows["owner"] == halves.owners).all()
+
+
+def test_every_row_is_in_half_of_the_worlds():
+    own = releases.equal_halves(setting(), 0)
+    inside = membership.worlds(own, 4, 0)
+    assert inside.shape == (8, len(own.y) + len(own.y_test))
+    assert inside[0, : len(own.y)].all()
+    assert not inside[0, len(own.y) :].any()
+    assert (inside.sum(axis=0) == 4).all()
+    assert (inside.sum(axis=1) == len(own.y)).all()
+    assert (inside[::2] != inside[1::2]).all()
+    kinds = np.concatenate([own.owners, own.owners_test]) == "first"
+    assert len(set(inside[:, kinds].sum(axis=1))) == 1
+
+
+@pytest.mark.parametrize("gain", [0.0, 1.0, 2.0])
+def test_likelihood_ratio_on_rows_that_are_not_equally_hard(gain):
+    """Logits are raised by a known gain where a row was trained on.
+
+    Two normal densities of variance 1, apart by the gain: AUC is Phi(gain / sqrt(2)).
+    """
+    draw = np.random.default_rng(0)
+    n_pairs, n_rows = 30, 300
+    inside = np.repeat(draw.random((n_pairs, n_rows)) < 0.5, 2, axis=0)
+    inside[1::2] = ~inside[::2]
+    hard = draw.normal(scale=5, size=n_rows)
+    logits = hard + gain * inside + draw.normal(size=inside.shape)
+    scores = membership.likelihood_ratio(logits, inside)
+    found = membership.success(scores.ravel(), inside.ravel())
+    expected = 2 * norm.cdf(gain / np.sqrt(2)) - 1
+    assert found["advantage"] == pytest.approx(expected, abs=0.04)
+    alarms = norm.sf(norm.isf(0.05) - gain)
+    assert found["found at 5%"] == pytest.approx(alarms, abs=0.05)
+    simple = membership.success(logits.ravel(), inside.ravel())
+    assert simple["advantage"] < max(0.6 * expected, 0.03)
+
+
+def test_success_of_an_attacker():
+    trained_on = np.repeat([True, False], 1000)
+    certain = membership.success(trained_on * 1.0, trained_on)
+    assert certain == {"advantage": 1.0, "found at 1%": 1.0, "found at 5%": 1.0}
+    coin = membership.success(np.zeros(2000), trained_on)
+    assert coin == pytest.approx(
+        {"advantage": 0.0, "found at 1%": 0.01, "found at 5%": 0.05}
+    )
+    wrong = membership.success(trained_on * -1.0, trained_on)
+    assert wrong["advantage"] == -1.0
+
+
+def test_attacks_of_anonymeter(silos, caplog):
+    """Who has the training rows finds everybody; who has other people's finds none."""
+    pytest.importorskip("anonymeter", reason="installed by hand")
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        warnings.simplefilter("error")
+        found = attacks.attack(silos, handed_out(silos, silos.train), 40, 0)
+        draw = np.random.default_rng(0)
+        others = draw.normal(size=silos.train.shape)
+        others[:, 5] = draw.integers(2, size=len(others))
+        nobody = attacks.attack(silos, handed_out(silos, others), 40, 0)
+    assert not caplog.records
+    assert set(found) == {
+        "singling out, one column",
+        "singling out, three columns",
+        "linkability",
+        "inference",
+    }
+    for name, counts in found.items():
+        tried, right, tried_control, _ = counts
+        assert right / tried > 0.95
+        value, low, high = attacks.risk(counts)
+        assert 0.9 < low <= value <= high <= 1
+        assert tried_control == tried or name == "inference"
+        assert attacks.risk(nobody[name])[1] == 0
+    again = attacks.attack(silos, handed_out(silos, silos.train), 40, 0)
+    for name, counts in found.items():
+        np.testing.assert_array_equal(counts, again[name])
+
+
+def test_gaps_do_not_keep_attackers_of_anonymeter_away(silos):
+    pytest.importorskip("anonymeter", reason="installed by hand")
+    gaps = np.random.default_rng(0).random(silos.train.shape) < 0.3
+    own = copy.copy(silos)
+    own.train = np.where(gaps, np.nan, silos.train)
+    found = attacks.attack(own, handed_out(own, own.train), 40, 0)
+    for name in ("linkability", "inference"):
+        assert attacks.risk(found[name])[1] > 0.5
+
+
+def test_page_of_attacks(monkeypatch):
+    pytest.importorskip("anonymeter", reason="installed by hand")
+    counts = {"linkability": np.array([100, 60, 100, 20])}
+    splits = {"made_up": [{"attacks": {"lessons": counts}}] * 2}
+    page = privacy.attack_table(splits)
+    rate, control = (60 + 1.92) / 103.84, (20 + 1.92) / 103.84  # Wilson's
+    risk = (rate - control) / (1 - control)
+    assert f"| made_up: lessons | 0.600 / 0.200; {risk:.3f} (" in page
 
 
 def test_scale_measures_in_processes_of_their_own():
