@@ -122,6 +122,8 @@ def translate(
     """
     proposed = {}
     for student, member in enumerate(members):
+        if member.frozen:
+            continue
         lessons = _gather(task, members, student, chosen[student], answers, number)
         if not len(lessons):
             continue

@@ -233,7 +233,8 @@ def _answer(
     alpha: float,
     seed: int,
 ) -> Answers:
-    background = _seen_by_search(task, _outside(task, silo, fold), seed)
+    outside = _outside(task, silo, fold)
+    background = _seen_by_search(task, outside, seed)
     X, labels = take(task.X, rows), task.y[rows]
     result = engine.generate(
         teacher,
@@ -257,7 +258,7 @@ def _answer(
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
     # The engine cannot tell what repeats a row that it did not see.
-    kept &= ~task.repeats(Z, reads, silo)
+    kept &= ~task.repeats(Z, reads, outside)
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
