@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._frames import column_names, is_frame, is_pandas, select, with_row_labels
+from skcoop._frames import column_names, is_frame, is_pandas, select
+from skcoop._row_labels import row_labels
 from skcoop.counterfactuals._protocol import Counterfactuals
 from skcoop.counterfactuals._search import Search
 
@@ -192,8 +193,8 @@ class BatchedDice(BaseEstimator):
                 after[block, number], led_to[block, number] = best.after, best.led_to
                 copied[block, number] = best.copied & ~best.valid
         return Counterfactuals(
-            X_cf=with_row_labels(
-                X, search.codec.decode(found.reshape(-1, Q.shape[1])), total_CFs
+            X_cf=search.codec.decode(
+                found.reshape(-1, Q.shape[1]), row_labels(X, total_CFs)
             ),
             valid=valid.ravel(),
             proba_before=before.ravel(),

@@ -11,12 +11,14 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._columns import columns_read
 from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._row_labels import joined_labels, replaced_labels
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
@@ -94,7 +96,13 @@ class Search:
         self._weigh(rows)
         self.donors = self._permitted(rows, permitted_range or {})
         scored = np.where(np.isnan(self.donors), rows, self.donors)
-        proba = self.ask(np.concatenate([scored, self.Q]))
+        labels = None
+        if self.codec.in_pandas:
+            own = replaced_labels(
+                background.index[self.places], ~same_cells(scored, rows).all(axis=1)
+            )
+            labels = joined_labels(own, X.index)
+        proba = self.ask(np.concatenate([scored, self.Q]), labels)
         self.before = proba[len(scored) :]
         # One row for each class, as they are looked up by class.
         self.proba_of = _or_hopeless(np.ascontiguousarray(proba[: len(scored)].T))
@@ -196,12 +204,14 @@ class Search:
                 "out of features_to_vary."
             )
 
-    def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
-        """Return the teacher's probabilities for encoded rows."""
+    def ask(
+        self, Z: FloatMatrix, labels: pd.Index | None = None
+    ) -> NDArray[np.float64]:
+        """Return the teacher's probabilities for encoded rows, made up or labelled."""
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        proba = self.teacher.predict_proba(self.codec.decode(Z))
+        proba = self.teacher.predict_proba(self.codec.decode(Z, labels))
         proba = np.asarray(proba, dtype=np.float64)
         if proba.shape != (len(Z), len(self.teacher.classes_)):
             raise ValueError(
