@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from skcoop._compat import _raise_for_params, _routing_enabled
 from skcoop._members import weight_parameter
+from skcoop._samplers import holds_sampler
 from skcoop._warnings import warn
 
 
@@ -44,7 +45,14 @@ def route_fit_parameters(
     if _routing_enabled():
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}
-        return process_routing(distiller, "fit", **given)
+        routed = process_routing(distiller, "fit", **given)
+        _warn_of_lost_weights(
+            name
+            for name, estimator in estimators
+            if holds_sampler(estimator)
+            and routed[name].fit.pop("sample_weight", None) is not None
+        )
+        return routed
     routed = Bunch(cv=Bunch(split={}))
     if sample_weight is None:
         routed.update((name, Bunch(fit={})) for name, _ in estimators)
@@ -65,9 +73,13 @@ def _weights_for_members(
         metadata[name] = {} if parameter is None else {parameter: sample_weight}
         if parameter is None and not isinstance(estimator, FrozenEstimator):
             without.append(name)
-    if without:
+    _warn_of_lost_weights(without)
+    return metadata
+
+
+def _warn_of_lost_weights(names: Iterable[str]) -> None:
+    if without := list(names):
         warn(
             f"The members {without} do not take sample_weight and are trained without; "
             "scores and lessons are weighted all the same."
         )
-    return metadata
