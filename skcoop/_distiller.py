@@ -14,7 +14,7 @@ from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +39,7 @@ from skcoop._deficiencies import (
     qualified_teachers,
     rehearsed_rows,
 )
-from skcoop._ensemble import MemberEnsemble
+from skcoop._ensemble import MemberEnsemble, by_name
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import decide, present_scores
@@ -533,7 +533,7 @@ class CooperativeDistiller(MemberEnsemble):
             ],
             seed,
         )
-        named = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
+        named = by_name((name, "drop") for name, _ in self.estimators)
         named.update(zip([m.name for m in members], fitted, strict=True))
         return {
             "classes_": task.classes,

@@ -23,6 +23,10 @@ from skcoop._row_labels import joined_labels, made_up_labels
 # Integers beyond this do not survive a trip through a 64-bit float.
 _LARGEST_EXACT_INTEGER = 2**53
 
+# A null where its column holds NaN besides: a NaN with bits of its own, which copies
+# keep and by which nothing else tells the two apart.
+_NULL_BITS = np.uint64(0x7FF80000000007A2)
+
 FloatMatrix = NDArray[np.float64]
 
 
@@ -204,12 +208,19 @@ class _NumberColumn:
         # Only NumPy's own whole numbers and booleans have no place for a missing value.
         self.may_be_missing = not (self.integral and isinstance(self.dtype, np.dtype))
         self.has_nulls = not self.in_pandas and bool(column.is_null().any())
+        self.has_both = (
+            self.has_nulls and column.dtype.is_float() and bool(column.is_nan().any())
+        )
 
     def encode(self, series: Any) -> FloatMatrix:
         if isinstance(series, pd.Series):
             return series.to_numpy(dtype=np.float64, na_value=np.nan)
         column = nw.from_native(series, series_only=True)
-        return np.asarray(column.cast(nw.Float64()).to_numpy(), dtype=np.float64)
+        values = np.asarray(column.cast(nw.Float64()).to_numpy(), dtype=np.float64)
+        if self.has_both:
+            nulls = column.is_null().to_numpy()
+            values = np.where(nulls, _NULL_BITS.view(np.float64), values)
+        return values
 
     def decode(self, values: FloatMatrix) -> Any:
         if self.integral:
@@ -221,7 +232,12 @@ class _NumberColumn:
         column = nw.new_series("", values, nw.Float64(), backend=self.backend)
         if self.has_nulls or self.integral:
             # Outside pandas a missing number is null, which is not the same as NaN.
-            column = column.fill_nan(None)
+            filled = column.fill_nan(None)
+            if self.has_both:
+                nulls = values.view(np.uint64) == _NULL_BITS
+                mask = nw.new_series("", nulls, nw.Boolean(), backend=self.backend)
+                filled = filled.zip_with(mask, column)
+            column = filled
         return column.cast(self.dtype).to_native()
 
 

@@ -17,6 +17,14 @@ from skcoop._samplers import holds_sampler
 from skcoop._warnings import warn
 
 
+def routing_key(name: str) -> str:
+    """Return the name of a member in a router, which takes names as keywords.
+
+    A member may be called "self".
+    """
+    return f"model {name}"
+
+
 def route_fit_parameters(
     distiller: Any,
     estimators: Sequence[tuple[str, Any]],
@@ -45,7 +53,9 @@ def route_fit_parameters(
     if _routing_enabled():
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}
-        routed = process_routing(distiller, "fit", **given)
+        answers = process_routing(distiller, "fit", **given)
+        routed = Bunch(cv=answers["cv"])
+        routed.update((name, answers[routing_key(name)]) for name, _ in estimators)
         _warn_of_lost_weights(
             name
             for name, estimator in estimators

@@ -50,7 +50,7 @@ class BatchedDice(BaseEstimator):
         read never change.
     permitted_range : dict, default=None
         For a column's label, the ``[lowest, highest]`` number or the list of
-        categories that it may be given, within those of the background. All values of
+        categories or truth values that it may be given, within those of the background. All values of
         the background by default. A row that lies outside keeps its own value or is
         brought closer.
     categorical_features : list, default=None

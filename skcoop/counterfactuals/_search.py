@@ -472,6 +472,9 @@ def _limits(name: Any, values: Any) -> tuple[float, float]:
     try:
         if isinstance(values, str | set | frozenset | dict):  # of no order, or letters
             raise TypeError
+        values = list(values)
+        if values and all(isinstance(value, bool | np.bool_) for value in values):
+            values = [min(values), max(values)]  # truth values are a list of categories
         low, high = map(float, values)
         if not low <= high:
             raise ValueError
