@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skcoop._compat import InvalidParameterError
+from skcoop._frames import TableCodec
 from skcoop._members import FittedMember, Member
 from skcoop._task import Task
 
@@ -141,3 +144,41 @@ def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:
     if columns and all(isinstance(c, bool | np.bool_) for c in columns):
         return [label for label, used in zip(inputs, columns, strict=True) if used]
     return [c if isinstance(c, str) else inputs[c] for c in columns]
+
+
+def column_positions(columns: Any, codec: TableCodec, parameter: str) -> list[int]:
+    """Return positions of columns given by label, as a mask, or in arrays by position.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one is no column of the table, or if they are no list.
+    """
+    if columns is None:
+        return []
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise InvalidParameterError(
+            f"{parameter} must be a list of columns, got {columns!r}. The columns are "
+            f"{codec.names}."
+        )
+    labels = list(columns)
+    if labels and all(isinstance(label, bool | np.bool_) for label in labels):
+        if len(labels) != len(codec.names):
+            raise InvalidParameterError(
+                f"{parameter} has {len(labels)} entries for {len(codec.names)} columns."
+            )
+        return np.flatnonzero(labels).tolist()
+    return [column_position(label, codec, parameter) for label in labels]
+
+
+def column_position(label: Any, codec: TableCodec, parameter: str) -> int:
+    """Return the position of one column."""
+    if label in codec.names:
+        return codec.names.index(label)
+    is_position = codec.is_array and isinstance(label, Integral)
+    if is_position and 0 <= label < len(codec.names):
+        return int(label)
+    raise InvalidParameterError(
+        f"{parameter} names {label!r}, which is no column of X. The columns are "
+        f"{codec.names}."
+    )

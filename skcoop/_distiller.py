@@ -52,6 +52,7 @@ from skcoop._members import (
     set_seeds,
     weight_parameter,
 )
+from skcoop._private import keep_at_home, restricted
 from skcoop._progress import Clock, start
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
@@ -121,6 +122,13 @@ class CooperativeDistiller(MemberEnsemble):
     silo_column : str, default=None
         Column of a data frame X that names the member which owns each row. Members
         never see it, and ``predict`` does not need it.
+
+    private_columns : list, default=None
+        Columns whose values stay in their silos, by label (for an array also by
+        position, or as a mask). No lesson changes them, and a lesson about a row of
+        another silo has there what the student's own nearest row has. Needed for texts
+        that are different in nearly all rows, as names are: with silos, they must not
+        travel.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
@@ -263,6 +271,7 @@ class CooperativeDistiller(MemberEnsemble):
         "alpha": [Interval(Real, 0, 1, closed="right")],
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "silo_column": "no_validation",
+        "private_columns": ["array-like", None],
         "cv": ["cv_object"],
         "accept": [StrOptions({"all", "own"}), None],
         "combine": [StrOptions({"soft", "hard", "stack"}), HasMethods("fit")],
@@ -280,6 +289,7 @@ class CooperativeDistiller(MemberEnsemble):
         alpha: float = 0.5,
         n_rounds: int = 3,
         silo_column: Any = None,
+        private_columns: Any = None,
         cv: Any = 5,
         accept: str | None = "all",
         combine: Any = "stack",
@@ -293,6 +303,7 @@ class CooperativeDistiller(MemberEnsemble):
         self.alpha = alpha
         self.n_rounds = n_rounds
         self.silo_column = silo_column
+        self.private_columns = private_columns
         self.cv = cv
         self.accept = accept
         self.combine = combine
@@ -349,7 +360,7 @@ class CooperativeDistiller(MemberEnsemble):
         clock = Clock(self, self._n_rounds())
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
-        engine = self._engine()
+        engine = restricted(self._engine(), task)
         jobs = {"n_jobs": self.n_jobs}
 
         # 1. Fit every member on its own rows.
@@ -493,6 +504,7 @@ class CooperativeDistiller(MemberEnsemble):
         check.check_classes(self, y[rows])
         folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"], rows)
         task = make_task(X, y, owners, folds, weights, rows)
+        keep_at_home(task, self.private_columns)
 
         members = []
         for number, (name, estimator) in enumerate(estimators):

@@ -90,7 +90,7 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         return self
 
     def _names(self) -> list[Any]:
-        """Return the names of all members, as far as `estimators` is what it must be."""
+        """Return the names of the members, where `estimators` is a list of pairs."""
         pairs = self.estimators if isinstance(self.estimators, list) else []
         return [p[0] for p in pairs if isinstance(p, tuple | list) and len(p) == 2]
 

@@ -544,7 +544,7 @@ class TableCodec:
             Z[:, j] = self.columns[j].encode(series)
         return Z
 
-    def decode(self, Z: FloatMatrix, labels: pd.Index | None = None) -> Any:
+    def decode(self, Z: FloatMatrix, labels: Any = None) -> Any:
         """Return floats of shape (n_samples, n_features) as rows of the table.
 
         Parameters

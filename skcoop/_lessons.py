@@ -91,9 +91,9 @@ def translate(
     """Bring the answers for each student into the student's feature space.
 
     What the teacher changed carries over, what only the student reads stays as it was
-    in the row, and what was never recorded for the row is completed from the student's
-    own nearest rows. A lesson that would hand over a training row as it is, on the
-    columns that the student reads, is refused.
+    in the row, and what was never recorded for the row, or must not leave its silo, is
+    completed from the student's own nearest rows. A lesson that would hand over a
+    training row as it is, on the columns that the student reads, is refused.
 
     Parameters
     ----------
@@ -119,6 +119,8 @@ def translate(
         lessons = lessons[~task.repeats(lessons.Z, member.reads)]
         if not len(lessons):
             continue
+        foreign = ~np.isin(lessons.source, member.rows)
+        lessons.Z[np.ix_(foreign, task.private)] = np.nan
         lessons.Z = complete(lessons.Z, task.Z[member.rows], task.metric)
         lessons = lessons[~task.repeats(lessons.Z, member.reads)]
         if len(lessons):

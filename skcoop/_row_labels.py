@@ -27,7 +27,7 @@ def row_labels(X: Any, each: int = 1) -> pd.Index | None:
 
 
 def made_up_labels(n_rows: int, names: Sequence[Hashable] = (None,)) -> pd.Index:
-    """Return labels that no row of the user has, with so many levels as there are names.
+    """Return labels that no row of the user has, with a level for each name.
 
     They are whole numbers from -10**15 downwards, in an index of several levels on
     each of them, whatever the labels of the user are.
@@ -35,8 +35,9 @@ def made_up_labels(n_rows: int, names: Sequence[Hashable] = (None,)) -> pd.Index
     numbers = pd.RangeIndex(_FIRST_MADE_UP, _FIRST_MADE_UP - n_rows, -1, name=names[0])
     if len(names) == 1:
         return numbers
-    levels, codes = [numbers] * len(names), [np.arange(n_rows)] * len(names)
-    return pd.MultiIndex(levels, codes, names=names, verify_integrity=False)
+    levels: Any = [numbers] * len(names)
+    codes: Any = [np.arange(n_rows)] * len(names)
+    return pd.MultiIndex(levels, codes, names=list(names), verify_integrity=False)
 
 
 def joined_labels(first: pd.Index, second: pd.Index) -> pd.Index:

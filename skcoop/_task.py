@@ -49,6 +49,8 @@ class Task:
     keys : ndarray of uint64, shape (n_samples,)
         A number for each row's content. Choices that are made by these keys do not
         depend on the order of the rows.
+    private : ndarray of bool, shape (n_features,)
+        Columns whose values stay in the silo of their row.
     """
 
     X: Any
@@ -62,6 +64,7 @@ class Task:
     Z: FloatMatrix
     metric: RowMetric
     keys: NDArray[np.uint64]
+    private: NDArray[np.bool_]
 
     @property
     def n_folds(self) -> int:
@@ -74,7 +77,11 @@ class Task:
         reads: NDArray[np.bool_],
         rows: NDArray[np.intp] | slice = slice(None),
     ) -> NDArray[np.bool_]:
-        """Mark what equals one of the rows (by default all) on the columns read."""
+        """Mark what equals one of the rows (by default all) on the columns read.
+
+        Private columns do not count: a copy with other cells there is one.
+        """
+        reads = reads & ~self.private
         every = reads.all()
         known = self.keys[rows] if every else content_keys(self.Z[rows][:, reads])
         return np.isin(content_keys(Z[:, reads]), known)
@@ -137,6 +144,7 @@ def make_task(
         Z=Z,
         metric=RowMetric(codec, Z),
         keys=content_keys(Z),
+        private=np.zeros(Z.shape[1], dtype=bool),
     )
 
 

@@ -316,6 +316,6 @@ def _within(
         inside = (after >= low) & (after <= high)
     for j in np.flatnonzero(task.codec.coded):
         inside[:, j] = np.isin(after[:, j], background[:, j])
-    inside &= task.codec.varies
+    inside &= task.codec.varies & ~task.private
     good = (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)
     return np.asarray(good)

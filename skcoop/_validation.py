@@ -228,8 +228,8 @@ def _refuse_bare_texts(X: Any) -> None:
         return
     if any(isinstance(cell, str) for cell in cells[:5]):  # the first may be missing
         raise ValueError(
-            f"Expected a table, got {len(X)} texts without columns "
-            f"({type(X).__name__}). Hand in a data frame with one column, "
+            f"Expected 2D array, got {len(X)} texts without columns "
+            f"({type(X).__name__}) instead. Hand in a data frame with one column, "
             'pd.DataFrame({"text": X}), and let each member pick the column by its '
             'name: a ColumnTransformer with (TfidfVectorizer(), "text").'
         )

@@ -50,9 +50,9 @@ class BatchedDice(BaseEstimator):
         read never change.
     permitted_range : dict, default=None
         For a column's label, the ``[lowest, highest]`` number or the list of
-        categories or truth values that it may be given, within those of the background. All values of
-        the background by default. A row that lies outside keeps its own value or is
-        brought closer.
+        categories or truth values that it may be given, within those of the
+        background. All values of the background by default. A row that lies outside
+        keeps its own value or is brought closer.
     categorical_features : list, default=None
         Columns of numbers that are codes of categories, by label (for an array also by
         position, or as a mask): no code lies between two others. Strings, categories

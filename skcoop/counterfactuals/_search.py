@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skcoop._columns import columns_read
+from skcoop._columns import column_position, column_positions, columns_read
 from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
@@ -82,7 +81,9 @@ class Search:
         self._refuse_infinite(rows, "background")
         self._refuse_infinite(self.Q, "X")
         self.coded = self.codec.coded.copy()
-        self.coded[self._positions(categorical_features, "categorical_features")] = True
+        self.coded[
+            column_positions(categorical_features, self.codec, "categorical_features")
+        ] = True
         self.metric = RowMetric(self.codec, rows, self.coded)
         self.integral = self.codec.integral | self.metric.integral
         # Rows between which the teacher sees no difference are one.
@@ -98,9 +99,8 @@ class Search:
         scored = np.where(np.isnan(self.donors), rows, self.donors)
         labels = None
         if self.codec.in_pandas:
-            own = replaced_labels(
-                background.index[self.places], ~same_cells(scored, rows).all(axis=1)
-            )
+            changed = np.asarray(~same_cells(scored, rows).all(axis=1))
+            own = replaced_labels(background.index[self.places], changed)
             labels = joined_labels(own, X.index)
         proba = self.ask(np.concatenate([scored, self.Q]), labels)
         self.before = proba[len(scored) :]
@@ -115,42 +115,11 @@ class Search:
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
 
-    def _positions(self, columns: Any, parameter: str) -> list[int]:
-        """Return positions of columns given by label, position or mask."""
-        if columns is None:
-            return []
-        if isinstance(columns, str) or not isinstance(columns, Iterable):
-            raise InvalidParameterError(
-                f"{parameter} must be a list of columns, got {columns!r}. The columns "
-                f"are {self.codec.names}."
-            )
-        labels = list(columns)
-        if labels and all(isinstance(label, bool | np.bool_) for label in labels):
-            if len(labels) != len(self.codec.names):
-                raise InvalidParameterError(
-                    f"{parameter} has {len(labels)} entries for "
-                    f"{len(self.codec.names)} columns."
-                )
-            return np.flatnonzero(labels).tolist()
-        return [self._position(label, parameter) for label in labels]
-
-    def _position(self, label: Any, parameter: str) -> int:
-        names = self.codec.names
-        if label in names:
-            return names.index(label)
-        is_position = self.codec.is_array and isinstance(label, Integral)
-        if is_position and 0 <= label < len(names):
-            return int(label)
-        raise InvalidParameterError(
-            f"{parameter} names {label!r}, which is no column of X. The columns are "
-            f"{names}."
-        )
-
     def _columns_to_vary(self, features_to_vary: Any) -> NDArray[np.bool_]:
         varies = self.codec.varies & self.reads
         if isinstance(features_to_vary, str) and features_to_vary == "all":
             return varies
-        chosen = self._positions(features_to_vary, "features_to_vary")
+        chosen = column_positions(features_to_vary, self.codec, "features_to_vary")
         for j in chosen:
             if not self.codec.varies[j]:
                 kind = "times" if self.codec.times[j] else "integers beyond 2**53"
@@ -170,7 +139,7 @@ class Search:
         """
         rows = rows.copy()
         for name, values in permitted_range.items():
-            j = self._position(name, "permitted_range")
+            j = column_position(name, self.codec, "permitted_range")
             if not self.varies[j]:
                 continue
             cells = rows[:, j]

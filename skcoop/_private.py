@@ -1,0 +1,120 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Columns that stay in their silos, and columns that should: by them rows are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from skcoop._columns import column_positions
+from skcoop._frames import FloatMatrix
+from skcoop._task import Task
+from skcoop._warnings import warn
+from skcoop.counterfactuals import BatchedDice
+
+# In fewer rows, values that mean nothing of the kind are often all different.
+_LEAST_ROWS = 50
+# A person may have two rows, and a name two persons.
+_NEARLY_ALL = 0.9
+_TEXTS = ("string", "bytes", "mixed", "mixed-integer")
+
+
+def keep_at_home(task: Task, private_columns: Any) -> None:
+    """Note which columns stay in their silos, and look at all others.
+
+    Raises
+    ------
+    ValueError
+        If there are no silos to stay in, if a name is no column's, or if a column of
+        texts that are nearly all different is to travel.
+    """
+    chosen = column_positions(private_columns, task.codec, "private_columns")
+    if chosen and task.owners is None:
+        raise ValueError(
+            f"private_columns={private_columns!r} keeps columns in their silos, but "
+            "there are none. Say with silo_column or fit(..., silos=...) whose row is "
+            "whose, or leave private_columns out."
+        )
+    task.private[chosen] = True
+    if task.owners is not None and len(np.unique(task.owners)) > 1:
+        _check_identifiers(task)
+
+
+def _check_identifiers(task: Task) -> None:
+    """Refuse texts by which rows are known, and warn of numbers that may be such."""
+    texts, numbers = [], []
+    for j in np.flatnonzero(np.logical_not(task.private)).tolist():
+        kind = _kind_of(task, j)
+        if kind in _TEXTS and _share_distinct(task, j) >= _NEARLY_ALL:
+            texts.append(task.codec.names[j])
+        if kind == "integer" and _all_distinct(task.Z[:, j]):
+            numbers.append(task.codec.names[j])
+    what_to_do = (
+        "Drop such columns, or name them in private_columns: a lesson then has a value "
+        "of the student's own silo there."
+    )
+    if texts:
+        raise ValueError(
+            f"The columns {texts} hold texts that are different in nearly all rows, as "
+            "names and identifiers are, and lessons would carry them from silo to "
+            f"silo. {what_to_do}"
+        )
+    if numbers:
+        warn(
+            f"The columns {numbers} hold whole numbers that are different in all rows, "
+            "as identifiers are. If they are, lessons carry them from silo to silo. "
+            f"{what_to_do}"
+        )
+
+
+def _kind_of(task: Task, j: int) -> str:
+    """Say what a column holds, in pandas' words; nothing of times."""
+    if task.codec.times[j]:
+        return ""
+    if task.codec.coded[j]:
+        return pd.api.types.infer_dtype(task.codec.levels_of(j))
+    return "integer" if task.metric.integral[j] else ""
+
+
+def _share_distinct(task: Task, j: int) -> float:
+    """Return the largest share of different cells, among all rows or in a silo."""
+    shares = [pd.unique(own).size / own.size for own in _known_cells(task, j)]
+    return max(shares, default=0.0)
+
+
+def _known_cells(task: Task, j: int) -> Iterator[NDArray[np.float64]]:
+    """Go over the cells of all rows and of each silo, where they are many."""
+    cells, owners = task.Z[:, j], np.asarray(task.owners)
+    for own in (cells, *(cells[owners == k] for k in np.unique(owners))):
+        known = own[~np.isnan(own)]
+        if known.size >= _LEAST_ROWS:
+            yield known
+
+
+def _all_distinct(cells: FloatMatrix) -> bool:
+    known = cells[~np.isnan(cells)]
+    if known.size < _LEAST_ROWS or np.ptp(known) + 1 < known.size:
+        return False
+    return pd.unique(known).size == known.size
+
+
+def restricted(engine: Any, task: Task) -> Any:
+    """Return an engine that leaves private columns as they are, where it can be told.
+
+    What others change there is refused when the teacher is asked again.
+    """
+    if not task.private.any() or not isinstance(engine, BatchedDice):
+        return engine
+    varied = np.flatnonzero(task.codec.varies).tolist()
+    if not isinstance(engine.features_to_vary, str):
+        varied = column_positions(
+            engine.features_to_vary, task.codec, "features_to_vary"
+        )
+    names = [task.codec.names[j] for j in varied if not task.private[j]]
+    return clone(engine).set_params(features_to_vary=names)
