@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skcoop._columns import column_positions
@@ -49,11 +47,11 @@ def keep_at_home(task: Task, private_columns: Any) -> None:
 def _check_identifiers(task: Task) -> None:
     """Refuse texts by which rows are known, and warn of numbers that may be such."""
     texts, numbers = [], []
-    for j in np.flatnonzero(np.logical_not(task.private)).tolist():
+    for j in np.flatnonzero(~task.private).tolist():
         kind = _kind_of(task, j)
-        if kind in _TEXTS and _share_distinct(task, j) >= _NEARLY_ALL:
+        if kind in _TEXTS and _share_distinct(task.Z[:, j]) >= _NEARLY_ALL:
             texts.append(task.codec.names[j])
-        if kind == "integer" and _all_distinct(task.Z[:, j]):
+        if kind == "integer" and _share_distinct(task.Z[:, j]) == 1:
             numbers.append(task.codec.names[j])
     what_to_do = (
         "Drop such columns, or name them in private_columns: a lesson then has a value "
@@ -79,29 +77,16 @@ def _kind_of(task: Task, j: int) -> str:
         return ""
     if task.codec.coded[j]:
         return pd.api.types.infer_dtype(task.codec.levels_of(j))
-    return "integer" if task.metric.integral[j] else ""
+    return "integer" if np.asarray(task.metric.integral)[j] else ""
 
 
-def _share_distinct(task: Task, j: int) -> float:
-    """Return the largest share of different cells, among all rows or in a silo."""
-    shares = [pd.unique(own).size / own.size for own in _known_cells(task, j)]
-    return max(shares, default=0.0)
-
-
-def _known_cells(task: Task, j: int) -> Iterator[NDArray[np.float64]]:
-    """Go over the cells of all rows and of each silo, where they are many."""
-    cells, owners = task.Z[:, j], np.asarray(task.owners)
-    for own in (cells, *(cells[owners == k] for k in np.unique(owners))):
-        known = own[~np.isnan(own)]
-        if known.size >= _LEAST_ROWS:
-            yield known
-
-
-def _all_distinct(cells: FloatMatrix) -> bool:
+def _share_distinct(cells: FloatMatrix) -> float:
+    """Return the share of different cells among many that are known, else nothing."""
     known = cells[~np.isnan(cells)]
-    if known.size < _LEAST_ROWS or np.ptp(known) + 1 < known.size:
-        return False
-    return pd.unique(known).size == known.size
+    # The usual case at once: whole numbers and categories that are too few.
+    if known.size < _LEAST_ROWS or np.ptp(known) + 1 < _NEARLY_ALL * known.size:
+        return 0.0
+    return float(pd.unique(known).size / known.size)
 
 
 def restricted(engine: Any, task: Task) -> Any:
