@@ -174,7 +174,8 @@ class ComparativeDistiller(
     ``search.fit(X, y, teacher_proba=distiller.teacher_answers_)`` with
     ``teacher_budget=0``.
 
-    Equal rows are one row: they are asked about once.
+    Equal rows are one row: they are asked about once. Rows of a data frame keep their
+    labels, equal ones that of the first, so that a callable may look answers up.
 
     References
     ----------

@@ -22,7 +22,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import take
 from skcoop._members import fit_any_labels, set_seeds, weight_parameter
-from skcoop._samplers import counts_classes
+from skcoop._samplers import counts_classes, holds_sampler
 
 # Labels drawn for each row where a classifier takes no weights.
 _DRAWS = 10
@@ -223,8 +223,10 @@ def _averager(estimator: Any, classes: NDArray[Any]) -> ProbabilityAverager | No
     """Return what averages probabilities as this classifier averages labels."""
     last = _last_step(estimator)
     kind = _AVERAGES.get(type(last))
+    if kind is None or holds_sampler(estimator):  # which needs labels, not averages
+        return None
     # A regressor has no label for what is far from everything.
-    if kind is None or getattr(last, "outlier_label", None) is not None:
+    if getattr(last, "outlier_label", None) is not None:
         return None
     known = kind().get_params(deep=False)
     params = last.get_params(deep=False)

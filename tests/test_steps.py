@@ -18,7 +18,7 @@ from skcoop._deficiencies import (
 )
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableCodec
+from skcoop._frames import TableCodec, same_cells
 from skcoop._gate import _gains, decide, judged_rows, present_scores, score
 from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
@@ -332,6 +332,25 @@ class TestCompletion:
         lessons = np.array([[1.1, np.nan, np.nan, np.nan]])
         completed = complete(lessons, self.own, self.metric)
         np.testing.assert_array_equal(completed, [[1.1, 20, np.nan, np.nan]])
+
+    def test_order_of_the_own_rows_does_not_matter(self):
+        """Of rows that are equally near, their content chooses."""
+        draw = np.random.default_rng(0)
+        own = draw.integers(0, 3, (200, 4)).astype(float)
+        own[::7, 3] = np.nan
+        lessons = draw.integers(0, 3, (50, 4)).astype(float)
+        lessons[:, 2:] = np.nan
+        metric = RowMetric(TableCodec(own), own)
+        completed = complete(lessons, own, metric)
+        near = (own[:, None, :2] == lessons[:, :2]).all(axis=2)
+        assert (near.sum(axis=0) > 10).all()  # nearly all have many to choose from
+        for seed in range(5):
+            order = np.random.default_rng(seed).permutation(200)
+            again = complete(lessons, own[order], metric)
+            np.testing.assert_array_equal(again, completed)
+        # Values that go together come from one row.
+        for row in completed:
+            assert same_cells(own, row).all(axis=1).any()
 
     def test_nothing_missing_nothing_done(self):
         lessons = np.ones((2, 4))
