@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
@@ -56,12 +56,14 @@ def route_fit_parameters(
         answers = process_routing(distiller, "fit", **given)
         routed = Bunch(cv=answers["cv"])
         routed.update((name, answers[routing_key(name)]) for name, _ in estimators)
-        _warn_of_lost_weights(
+        lost = [
             name
             for name, estimator in estimators
-            if holds_sampler(estimator)
-            and routed[name].fit.pop("sample_weight", None) is not None
-        )
+            if holds_sampler(estimator) and "sample_weight" in routed[name].fit
+        ]
+        for name in lost:
+            del routed[name].fit["sample_weight"]
+        _warn_of_lost_weights(lost)
         return routed
     routed = Bunch(cv=Bunch(split={}))
     if sample_weight is None:
@@ -87,8 +89,8 @@ def _weights_for_members(
     return metadata
 
 
-def _warn_of_lost_weights(names: Iterable[str]) -> None:
-    if without := list(names):
+def _warn_of_lost_weights(without: list[str]) -> None:
+    if without:
         warn(
             f"The members {without} do not take sample_weight and are trained without; "
             "scores and lessons are weighted all the same."

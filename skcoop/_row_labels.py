@@ -8,7 +8,6 @@ label must find its own rows, and nothing for a row that nobody handed in.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -42,12 +41,27 @@ def made_up_labels(n_rows: int, names: Sequence[Hashable] = (None,)) -> pd.Index
 
 def joined_labels(first: pd.Index, second: pd.Index) -> pd.Index:
     """Put labels behind others; where the types differ, each label keeps its own."""
+    if first.nlevels == second.nlevels > 1:
+        return _joined_levels(first, second)
     if first.dtype != second.dtype:
         first, second = first.astype(object), second.astype(object)
-    with warnings.catch_warnings():
-        # Levels that hold texts or times and numbers have no order, and need none.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return first.append(second)
+    return first.append(second)
+
+
+def _joined_levels(first: pd.Index, second: pd.Index) -> pd.MultiIndex:
+    """Put labels of several levels behind others, level by level.
+
+    pandas would sort the levels, and warn where texts or times stand beside numbers.
+    """
+    levels: Any = []
+    codes: Any = []
+    for k in range(first.nlevels):
+        both = joined_labels(first.get_level_values(k), second.get_level_values(k))
+        places, values = pd.factorize(both)
+        levels.append(values)
+        codes.append(places)
+    names = first.names if first.names == second.names else None
+    return pd.MultiIndex(levels, codes, names=names, verify_integrity=False)
 
 
 def replaced_labels(labels: pd.Index, which: NDArray[np.bool_]) -> pd.Index:

@@ -97,11 +97,8 @@ class Search:
         self._weigh(rows)
         self.donors = self._permitted(rows, permitted_range or {})
         scored = np.where(np.isnan(self.donors), rows, self.donors)
-        labels = None
-        if self.codec.in_pandas:
-            changed = np.asarray(~same_cells(scored, rows).all(axis=1))
-            own = replaced_labels(background.index[self.places], changed)
-            labels = joined_labels(own, X.index)
+        changed = np.asarray(~same_cells(scored, rows).all(axis=1))
+        labels = self._labels(background, changed, X)
         proba = self.ask(np.concatenate([scored, self.Q]), labels)
         self.before = proba[len(scored) :]
         # One row for each class, as they are looked up by class.
@@ -114,6 +111,15 @@ class Search:
             )
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
+
+    def _labels(
+        self, background: Any, changed: NDArray[np.bool_], X: Any
+    ) -> pd.Index | None:
+        """Return the labels of the background, of its rows as they were, and of X."""
+        if not self.codec.in_pandas:
+            return None
+        own = replaced_labels(background.index[self.places], changed)
+        return joined_labels(own, X.index)
 
     def _columns_to_vary(self, features_to_vary: Any) -> NDArray[np.bool_]:
         varies = self.codec.varies & self.reads
