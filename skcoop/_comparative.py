@@ -174,7 +174,8 @@ class ComparativeDistiller(
     ``search.fit(X, y, teacher_proba=distiller.teacher_answers_)`` with
     ``teacher_budget=0``.
 
-    Equal rows are one row: they are asked about once.
+    Equal rows are one row: they are asked about once. Rows of a data frame keep their
+    labels, equal ones that of the first, so that a callable may look answers up.
 
     References
     ----------
@@ -558,3 +559,30 @@ class ComparativeDistiller(
         """
         params = super().get_params(deep=deep)
         return {k: v for k, v in params.items() if not k.startswith("teacher__")}
+
+    def set_params(self, /, **params: Any) -> ComparativeDistiller:
+        """Set parameters, those of the student and of the regressor too.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : ComparativeDistiller
+            The distiller.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not there, or is one of the teacher's, which is asked as
+            it is: a fitted teacher would not change with it, but the object passed in.
+        """
+        inner = sorted(name for name in params if name.startswith("teacher__"))
+        if inner:
+            raise ValueError(
+                f"Parameters of the teacher cannot be set: {inner}. It is asked as it "
+                "is, and never fitted. Fit another one and set `teacher`."
+            )
+        return super().set_params(**params)

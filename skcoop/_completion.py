@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix
+from skcoop._task import content_keys
 
 
 def complete(
@@ -25,7 +26,8 @@ def complete(
     One neighbour fills all missing cells of a lesson, so that the values go together.
     A cell that is missing in the neighbour as well stays missing: the lesson then
     looks like the student's own rows, and their pattern of missing values says
-    nothing about the class.
+    nothing about the class. Of rows that are equally near their content chooses one, so
+    that the order of the rows does not matter.
 
     Parameters
     ----------
@@ -47,6 +49,9 @@ def complete(
     recorded = ~np.isnan(own).all(axis=0)
     gaps = unrecorded & recorded & np.isnan(lessons)
     open_rows = np.flatnonzero(gaps.any(axis=1))
+    if not len(open_rows):
+        return completed
+    own = own[np.argsort(content_keys(own))]  # the first of the nearest fills the gaps
     # Rows with the same gaps know the same columns and are matched on these alone.
     patterns, pattern_of = np.unique(
         np.isnan(lessons[open_rows]), axis=0, return_inverse=True

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -38,7 +38,7 @@ from skcoop._deficiencies import (
     rehearsed_rows,
 )
 from skcoop._engines import check_engine, make_engine
-from skcoop._ensemble import MemberEnsemble
+from skcoop._ensemble import MemberEnsemble, by_name
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import Gate
@@ -50,6 +50,7 @@ from skcoop._members import (
     make_member,
 )
 from skcoop._permissions import Permissions
+from skcoop._private import keep_at_home
 from skcoop._progress import Clock, start
 from skcoop._records import Record
 from skcoop._routing import route_fit_parameters
@@ -136,6 +137,13 @@ class CooperativeDistiller(MemberEnsemble):
     silo_column : str, default=None
         Column of a data frame X that names the member which owns each row. Members
         never see it, and ``predict`` does not need it.
+
+    private_columns : list, default=None
+        Columns whose values stay in their silos, by label (for an array also by
+        position, or as a mask). No lesson changes them, and a lesson about a row of
+        another silo has there what the student's own nearest row has. Needed for texts
+        that are different in nearly all rows, as names are: with silos, they must not
+        travel.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
@@ -289,6 +297,7 @@ class CooperativeDistiller(MemberEnsemble):
         "categorical_features": ["array-like", None],
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "silo_column": "no_validation",
+        "private_columns": ["array-like", None],
         "cv": ["cv_object"],
         "accept": [StrOptions({"all", "own"}), None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -310,6 +319,7 @@ class CooperativeDistiller(MemberEnsemble):
         categorical_features: Any = None,
         n_rounds: int = 3,
         silo_column: Any = None,
+        private_columns: Any = None,
         cv: Any = 5,
         accept: str | None = "all",
         scoring: Any = None,
@@ -327,6 +337,7 @@ class CooperativeDistiller(MemberEnsemble):
         self.categorical_features = categorical_features
         self.n_rounds = n_rounds
         self.silo_column = silo_column
+        self.private_columns = private_columns
         self.cv = cv
         self.accept = accept
         self.scoring = scoring
@@ -531,6 +542,7 @@ class CooperativeDistiller(MemberEnsemble):
             self.permitted_range,
             self.categorical_features,
         )
+        keep_at_home(task, self.private_columns, silos=owners is not None)
 
         members = []
         for number, (name, estimator) in enumerate(estimators):
@@ -569,7 +581,7 @@ class CooperativeDistiller(MemberEnsemble):
             )
         ]
         proba = np.array([judgement.proba for judgement in present])
-        named = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
+        named = by_name((name, "drop") for name, _ in self.estimators)
         named.update(zip([m.name for m in members], fitted, strict=True))
         return {
             "classes_": task.classes,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.base import clone
 
+from skcoop._permissions import column_positions
 from skcoop._task import Task
 from skcoop.counterfactuals import BatchedDice, StockDice
 
@@ -37,13 +38,18 @@ def make_engine(counterfactuals: Any, task: Task) -> Any:
         engine = BatchedDice(sparse=False) if batched else StockDice(engine)
     known = engine.get_params(deep=False) if hasattr(engine, "get_params") else {}
     told = {
-        name: value
+        name: _agreed(name, known[name], value, task)
         for name, value in task.permissions.as_parameters(task.Z).items()
-        if name in known and _is_open(known[name])
+        if name in known
     }
     return clone(engine).set_params(**told) if told else engine
 
 
-def _is_open(value: Any) -> bool:
-    """Tell whether a parameter of an engine has its default."""
-    return value is None or (isinstance(value, str) and value == "all")
+def _agreed(name: str, own: Any, wish: Any, task: Task) -> Any:
+    """Return what an engine's parameter becomes that the user may have set there."""
+    if own is None or isinstance(own, str):
+        return wish
+    if name != "features_to_vary":
+        return own
+    varied = column_positions(own, task.codec, name)
+    return [task.codec.names[j] for j in varied if task.permissions.varies[j]]

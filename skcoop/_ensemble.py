@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ from skcoop._compat import (
 )
 from skcoop._frames import TableSchema, is_frame, without_column
 from skcoop._members import FittedMember
+from skcoop._routing import routing_key
 from skcoop._validation import check_table, is_dropped
+
+
+def by_name(pairs: Iterable[tuple[str, Any]]) -> Bunch:
+    """Return a Bunch of named things, whose names may be those of any argument."""
+    named = Bunch()
+    named.update(pairs)
+    return named
 
 
 class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
@@ -40,7 +49,7 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         named_estimators : Bunch
             The unfitted classifiers.
         """
-        return Bunch(**dict(self.estimators))
+        return by_name(self.estimators)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of the distiller and of its members.
@@ -58,7 +67,7 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         """
         return self._get_params("estimators", deep=deep)
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, /, **params: Any) -> Any:
         """Set parameters of the distiller or of its members.
 
         Parameters
@@ -72,8 +81,18 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         self : object
             The distiller.
         """
-        self._set_params("estimators", **params)
+        if "estimators" in params:
+            self.estimators = params.pop("estimators")
+        # Names of members, as "self", may be those of arguments further down.
+        for name in [name for name in params if name in self._names()]:
+            self._replace_estimator("estimators", name, params.pop(name))
+        super().set_params(**params)
         return self
+
+    def _names(self) -> list[Any]:
+        """Return the names of the members, where `estimators` is a list of pairs."""
+        pairs = self.estimators if isinstance(self.estimators, list) else []
+        return [p[0] for p in pairs if isinstance(p, tuple | list) and len(p) == 2]
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Say which parameters of ``fit`` go to which member and to the splitter.
@@ -87,11 +106,10 @@ class NamedMembers(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):
         for name, estimator in self.estimators:
             if not is_dropped(estimator):
                 router.add(
-                    **{name: estimator},
+                    **{routing_key(name): estimator},
                     method_mapping=MethodMapping().add(caller="fit", callee="fit"),
                 )
         router.add(
-            # No member can have the name of a parameter.
             # Given splits route nothing, and reading them could use them up.
             cv=check_cv(self.cv if hasattr(self.cv, "split") else None),
             method_mapping=MethodMapping().add(caller="fit", callee="split"),

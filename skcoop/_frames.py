@@ -18,8 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skcoop._row_labels import joined_labels, made_up_labels
+
 # Integers beyond this do not survive a trip through a 64-bit float.
 _LARGEST_EXACT_INTEGER = 2**53
+
+# A null where its column holds NaN besides: a NaN with bits of its own, which copies
+# keep and by which nothing else tells the two apart.
+_NULL_BITS = np.uint64(0x7FF80000000007A2)
 
 FloatMatrix = NDArray[np.float64]
 
@@ -52,7 +58,7 @@ def take(X: Any, rows: Any) -> Any:
     if rows.dtype == bool:
         rows = np.flatnonzero(rows)
     if is_pandas(X):
-        some = X.iloc[rows]
+        some = _with_repeatable_labels(X).iloc[rows]
         # Of rows at equal distances pandas may show the same memory, to which a model
         # that works in place would write.
         steps = np.diff(rows)
@@ -82,13 +88,26 @@ def own_copy(X: Any) -> Any:
 
 
 def stack(first: Any, second: Any) -> Any:
-    """Put two tables of the same container and columns on top of each other."""
+    """Put two tables of the same container and columns on top of each other.
+
+    The rows keep their labels.
+    """
     if is_pandas(first):
-        return pd.concat(_with_common_categories(first, second), ignore_index=True)
+        tables = map(_with_repeatable_labels, _with_common_categories(first, second))
+        both = pd.concat(tables, ignore_index=True)
+        both.index = joined_labels(first.index, second.index)
+        return both
     if is_frame(first):
         frames = [nw.from_native(X, eager_only=True) for X in (first, second)]
         return nw.concat(frames, how="vertical").to_native()
     return np.concatenate([first, second])
+
+
+def _with_repeatable_labels(X: pd.DataFrame) -> pd.DataFrame:
+    """Lift a ban on repeated labels: rows are drawn more than once, and stacked."""
+    if X.flags.allows_duplicate_labels:
+        return X
+    return X.set_flags(allows_duplicate_labels=True)
 
 
 def _with_common_categories(
@@ -105,13 +124,6 @@ def _with_common_categories(
         common = pd.CategoricalDtype(known, ordered=own.ordered)
         first, second = (X.astype({name: common}) for X in (first, second))
     return [first, second]
-
-
-def with_row_labels(X: Any, answers: Any, each: int = 1) -> Any:
-    """Give a pandas frame the row labels of X, each of them several times."""
-    if isinstance(X, pd.DataFrame) and isinstance(answers, pd.DataFrame):
-        return answers.set_axis(X.index.repeat(each))
-    return answers
 
 
 def select(X: Any, columns: Sequence[Hashable]) -> Any:
@@ -196,12 +208,19 @@ class _NumberColumn:
         # Only NumPy's own whole numbers and booleans have no place for a missing value.
         self.may_be_missing = not (self.integral and isinstance(self.dtype, np.dtype))
         self.has_nulls = not self.in_pandas and bool(column.is_null().any())
+        self.has_both = (
+            self.has_nulls and column.dtype.is_float() and bool(column.is_nan().any())
+        )
 
     def encode(self, series: Any) -> FloatMatrix:
         if isinstance(series, pd.Series):
             return series.to_numpy(dtype=np.float64, na_value=np.nan)
         column = nw.from_native(series, series_only=True)
-        return np.asarray(column.cast(nw.Float64()).to_numpy(), dtype=np.float64)
+        values = np.asarray(column.cast(nw.Float64()).to_numpy(), dtype=np.float64)
+        if self.has_both:
+            nulls = column.is_null().to_numpy()
+            values = np.where(nulls, _NULL_BITS.view(np.float64), values)
+        return values
 
     def decode(self, values: FloatMatrix) -> Any:
         if self.integral:
@@ -213,7 +232,12 @@ class _NumberColumn:
         column = nw.new_series("", values, nw.Float64(), backend=self.backend)
         if self.has_nulls or self.integral:
             # Outside pandas a missing number is null, which is not the same as NaN.
-            column = column.fill_nan(None)
+            filled = column.fill_nan(None)
+            if self.has_both:
+                nulls = values.view(np.uint64) == _NULL_BITS
+                mask = nw.new_series("", nulls, nw.Boolean(), backend=self.backend)
+                filled = filled.zip_with(mask, column)
+            column = filled
         return column.cast(self.dtype).to_native()
 
 
@@ -338,6 +362,7 @@ class TableSchema:
             return X.astype(object) if self.holds_objects else X
         if not is_frame(X):
             X = pd.DataFrame(X, columns=column_names(self.empty)).infer_objects()
+            X.index = self._missing_labels(len(X))
         if nw.from_native(X).implementation != self.backend:
             return self._convert(X)
         return self._mend_missing(X)
@@ -355,13 +380,20 @@ class TableSchema:
                 name: _pandas_column(types[name], values)
                 for name, values in columns.items()
             }
-            return pd.DataFrame(built)
+            table = pd.DataFrame(built)
+            table.index = self._missing_labels(len(table))
+            return table
         return nw.from_dict(
             {
                 name: _native_column(name, values, types[name], self.backend)
                 for name, values in columns.items()
             }
         ).to_native()
+
+    def _missing_labels(self, n_rows: int) -> pd.Index:
+        """Label rows that came without labels: 0, 1, ... may be those of other rows."""
+        names = self.empty.index.names if is_pandas(self.empty) else [None]
+        return made_up_labels(n_rows, names)
 
     def _mend_missing(self, X: Any) -> Any:
         types = self._types(column_names(X))
@@ -465,7 +497,9 @@ class TableCodec:
             self.integral = np.full(d, X.dtype.kind != "f")
             self.varies = np.ones(d, dtype=bool)
             return
-        if not self.is_array and not self.in_pandas:
+        if self.in_pandas:
+            self.label_names = list(X.index.names)
+        elif not self.is_array:
             self.backend = nw.from_native(X).implementation
         self.columns = [
             _make_column(series, name)
@@ -510,14 +544,26 @@ class TableCodec:
             Z[:, j] = self.columns[j].encode(series)
         return Z
 
-    def decode(self, Z: FloatMatrix) -> Any:
-        """Return floats of shape (n_samples, n_features) as rows of the table."""
+    def decode(self, Z: FloatMatrix, labels: Any = None) -> Any:
+        """Return floats of shape (n_samples, n_features) as rows of the table.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_features)
+            Encoded rows.
+        labels : Index of length n_samples, default=None
+            Labels of the rows of a pandas frame; those of made-up rows by default.
+            Other containers have none.
+        """
         if self.plain:
             Z = np.rint(Z) if self.integral.any() else Z
             return Z.astype(self.array_dtype)  # a copy, as models may work in place
+        if self.in_pandas and labels is None:
+            labels = made_up_labels(len(Z), self.label_names)
         if self.single_dtype is not None:
             Z = np.rint(Z) if self.integral.any() else Z
-            return pd.DataFrame(Z.astype(self.single_dtype), columns=self.names)
+            Z = Z.astype(self.single_dtype)
+            return pd.DataFrame(Z, index=labels, columns=self.names)
         decoded = [column.decode(Z[:, j]) for j, column in enumerate(self.columns)]
         if self.is_array:
             rows = np.empty(Z.shape, dtype=self.array_dtype)
@@ -527,7 +573,7 @@ class TableCodec:
         if self.in_pandas:
             columns = [pd.Series(c, dtype=c.dtype, copy=False) for c in decoded]
             frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
-            frame.columns = pd.Index(self.names)
+            frame.columns, frame.index = pd.Index(self.names), labels
             return frame
         cells = {str(k): v for k, v in zip(self.names, decoded, strict=True)}
         return nw.from_dict(cells, backend=self.backend).to_native()
@@ -546,9 +592,9 @@ class TableCodec:
         return np.where(codes < 0, np.nan, codes).astype(np.float64)
 
     def to_pandas(self, Z: FloatMatrix) -> pd.DataFrame:
-        """Return floats as a pandas frame, whatever the container was."""
+        """Return floats as a pandas frame with numbered rows, whatever X was."""
         if self.in_pandas:
-            return self.decode(Z)
+            return self.decode(Z, pd.RangeIndex(len(Z)))
         if self.plain:
             return pd.DataFrame(self.decode(Z), columns=self.names)
         columns = {}

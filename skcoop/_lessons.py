@@ -17,6 +17,9 @@ from skcoop._members import Member
 from skcoop._task import Task, content_keys, one_cell_apart
 from skcoop._teaching import Answers, Question
 
+# With fewer columns nearly everything is a row but for one cell, and tells nothing.
+_LEAST_COLUMNS = 5
+
 
 @dataclass
 class Lessons:
@@ -98,9 +101,9 @@ def translate(
     """Bring the answers for each student into the student's feature space.
 
     What the teacher changed carries over, what only the student reads stays as it was
-    in the row, and what was never recorded for the row is completed from the student's
-    own nearest rows. A lesson that would hand over a training row as it is, on the
-    columns that the student reads, is refused.
+    in the row, and what was never recorded for the row, or must not leave its silo, is
+    completed from the student's own nearest rows. A lesson that would hand over a
+    training row as it is, on the columns that the student reads, is refused.
 
     Parameters
     ----------
@@ -127,15 +130,14 @@ def translate(
         lessons = _gather(task, members, student, chosen[student], answers, number)
         if not len(lessons):
             continue
-        # Completion fills cells that the row's silo never recorded: what repeats one of
-        # its rows is seen before, what repeats one at home afterwards.
+        # What was never recorded, or stays in its silo, is completed: what repeats a
+        # row of the silo is seen before, what repeats one at home afterwards.
         own, home = task.Z[member.rows], int(task.silos[member.rows[0]])
-        lessons.Z = complete(
-            lessons.Z,
-            task.unrecorded[task.silos[lessons.source]],
-            own,
-            task.metrics[home],
-        )
+        unrecorded = task.unrecorded[task.silos[lessons.source]]
+        foreign = task.silos[lessons.source] != home
+        unrecorded[np.ix_(foreign, task.private)] = True
+        lessons.Z[np.ix_(foreign, task.private)] = np.nan
+        lessons.Z = complete(lessons.Z, unrecorded, own, task.metrics[home])
         lessons = lessons[~task.repeats(lessons.Z, member.reads, member.rows)]
         if len(lessons):
             proposed[student] = lessons
@@ -174,7 +176,11 @@ def _gather(
         refused = task.repeats(lessons.Z, member.reads, rows)
         if silo != task.silos[member.rows[0]]:
             # Somebody who gets it could all but tell the row.
-            refused |= one_cell_apart(lessons.Z, task.Z[rows])
+            travels = ~task.private & ~task.unrecorded[silo]
+            if travels.sum() >= _LEAST_COLUMNS:
+                refused |= one_cell_apart(
+                    lessons.Z[:, travels], task.Z[np.ix_(rows, travels)]
+                )
         gathered.append(lessons[~refused])
     return joined(gathered)
 

@@ -21,6 +21,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import column_names, is_frame, own_copy, select
 from skcoop._progress import Progress
+from skcoop._samplers import holds_sampler
 from skcoop._warnings import warn
 
 # Sums of probabilities may miss one by this much, and probabilities zero: models round.
@@ -243,6 +244,8 @@ def set_seeds(estimator: Any, seed: int) -> Any:
 
 def weight_parameter(estimator: Any) -> str | None:
     """Return the name under which ``fit`` takes sample weights, if it does."""
+    if holds_sampler(estimator):
+        return None
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
         inner = None if isinstance(last, str) else weight_parameter(last)

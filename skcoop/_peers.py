@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
+from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,13 +26,13 @@ from skcoop._compat import (
 )
 from skcoop._cooperation import describe, rows_of
 from skcoop._delegate import ModelDelegate
-from skcoop._ensemble import NamedMembers
+from skcoop._ensemble import NamedMembers, by_name
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema, take
 from skcoop._leader import Verdict, decide, score
 from skcoop._members import FittedMember, Member, make_member
 from skcoop._peer_group import View, diversity, fit_peers, teach_peers
-from skcoop._routing import route_fit_parameters
+from skcoop._routing import route_fit_parameters, routing_key
 from skcoop._task import Task, make_task
 from skcoop._virtual_rows import virtual_rows
 from skcoop._warnings import warn
@@ -483,7 +483,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         self.classes_ = task.classes
         self._schema = TableSchema(task.X)
         names = [peer.name for peer in peers]
-        self.peers_ = Bunch(**dict(zip(names, view.models, strict=True)))
+        self.peers_ = by_name(zip(names, view.models, strict=True))
         self.attention_ = attention
         self._refuses_missing = not (
             get_tags(self).input_tags.allow_nan or np.isnan(task.Z).any()
@@ -528,7 +528,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             super()
             .get_metadata_routing()
             .add(
-                leader=self.leader,
+                **{routing_key("leader"): self.leader},
                 method_mapping=MethodMapping().add(caller="fit", callee="fit"),
             )
         )

@@ -50,14 +50,16 @@ class Permissions:
         categorical_features: Any = None,
     ):
         self.codec, self.permitted_range = codec, permitted_range or {}
-        self.names, self.is_array = codec.names, codec.is_array
+        self.names = codec.names
         self.varies = self._columns_to_vary(codec, features_to_vary)
         self.coded = codec.coded.copy()
-        self.coded[self._positions(categorical_features, "categorical_features")] = True
+        self.coded[
+            column_positions(categorical_features, codec, "categorical_features")
+        ] = True
         self.ranges: dict[int, tuple[float, float]] = {}
         self.choices: dict[int, NDArray[np.float64]] = {}
         for name, values in self.permitted_range.items():
-            j = self._position(name, "permitted_range")
+            j = column_position(name, codec, "permitted_range")
             if not self.varies[j]:
                 continue
             if self.coded[j]:
@@ -99,7 +101,7 @@ class Permissions:
                 known = np.unique(Z[:, j])
                 inside = known[(known >= low) & (known <= high)].tolist()
                 ranges = {
-                    name: inside if self._position(name, "permitted_range") == j else v
+                    name: inside if column_position(name, self.codec, "") == j else v
                     for name, v in ranges.items()
                 }
         if ranges:
@@ -109,42 +111,12 @@ class Permissions:
     def _labels(self, mask: NDArray[np.bool_]) -> list[Any]:
         return [self.names[j] for j in np.flatnonzero(mask).tolist()]
 
-    def _positions(self, columns: Any, parameter: str) -> list[int]:
-        """Return positions of columns given by label, position or mask."""
-        if columns is None:
-            return []
-        if isinstance(columns, str) or not isinstance(columns, Iterable):
-            raise InvalidParameterError(
-                f"{parameter} must be a list of columns, got {columns!r}. The columns "
-                f"are {self.names}."
-            )
-        labels = list(columns)
-        if labels and all(isinstance(label, bool | np.bool_) for label in labels):
-            if len(labels) != len(self.names):
-                raise InvalidParameterError(
-                    f"{parameter} has {len(labels)} entries for "
-                    f"{len(self.names)} columns."
-                )
-            return np.flatnonzero(labels).tolist()
-        return [self._position(label, parameter) for label in labels]
-
-    def _position(self, label: Any, parameter: str) -> int:
-        if label in self.names:
-            return self.names.index(label)
-        is_position = self.is_array and isinstance(label, Integral)
-        if is_position and 0 <= label < len(self.names):
-            return int(label)
-        raise InvalidParameterError(
-            f"{parameter} names {label!r}, which is no column of X. The columns are "
-            f"{self.names}."
-        )
-
     def _columns_to_vary(
         self, codec: TableCodec, features_to_vary: Any
     ) -> NDArray[np.bool_]:
         if isinstance(features_to_vary, str) and features_to_vary == "all":
             return codec.varies
-        chosen = self._positions(features_to_vary, "features_to_vary")
+        chosen = column_positions(features_to_vary, codec, "features_to_vary")
         for j in chosen:
             if not codec.varies[j]:
                 kind = "times" if codec.times[j] else "integers beyond 2**53"
@@ -173,6 +145,9 @@ def _limits(name: Any, values: Any) -> tuple[float, float]:
     try:
         if isinstance(values, str | set | frozenset | dict):  # of no order, or letters
             raise TypeError
+        values = list(values)
+        if values and all(isinstance(value, bool | np.bool_) for value in values):
+            values = [min(values), max(values)]  # truth values are a list of categories
         low, high = map(float, values)
         if not low <= high:
             raise ValueError
@@ -182,3 +157,41 @@ def _limits(name: Any, values: Any) -> tuple[float, float]:
             f"{values!r}."
         ) from error
     return low, high
+
+
+def column_positions(columns: Any, codec: TableCodec, parameter: str) -> list[int]:
+    """Return positions of columns given by label, as a mask, or in arrays by position.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one is no column of the table, or if they are no list.
+    """
+    if columns is None:
+        return []
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise InvalidParameterError(
+            f"{parameter} must be a list of columns, got {columns!r}. The columns are "
+            f"{codec.names}."
+        )
+    labels = list(columns)
+    if labels and all(isinstance(label, bool | np.bool_) for label in labels):
+        if len(labels) != len(codec.names):
+            raise InvalidParameterError(
+                f"{parameter} has {len(labels)} entries for {len(codec.names)} columns."
+            )
+        return np.flatnonzero(labels).tolist()
+    return [column_position(label, codec, parameter) for label in labels]
+
+
+def column_position(label: Any, codec: TableCodec, parameter: str) -> int:
+    """Return the position of one column."""
+    if label in codec.names:
+        return codec.names.index(label)
+    is_position = codec.is_array and isinstance(label, Integral)
+    if is_position and 0 <= label < len(codec.names):
+        return int(label)
+    raise InvalidParameterError(
+        f"{parameter} names {label!r}, which is no column of X. The columns are "
+        f"{codec.names}."
+    )

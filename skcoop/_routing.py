@@ -13,7 +13,16 @@ from sklearn.utils.metadata_routing import process_routing
 
 from skcoop._compat import _raise_for_params, _routing_enabled
 from skcoop._members import weight_parameter
+from skcoop._samplers import holds_sampler
 from skcoop._warnings import warn
+
+
+def routing_key(name: str) -> str:
+    """Return the name of a member in a router, which takes names as keywords.
+
+    A member may be called "self".
+    """
+    return f"model {name}"
 
 
 def route_fit_parameters(
@@ -44,7 +53,18 @@ def route_fit_parameters(
     if _routing_enabled():
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}
-        return process_routing(distiller, "fit", **given)
+        answers = process_routing(distiller, "fit", **given)
+        routed = Bunch(cv=answers["cv"])
+        routed.update((name, answers[routing_key(name)]) for name, _ in estimators)
+        lost = [
+            name
+            for name, estimator in estimators
+            if holds_sampler(estimator) and "sample_weight" in routed[name].fit
+        ]
+        for name in lost:
+            del routed[name].fit["sample_weight"]
+        _warn_of_lost_weights(lost)
+        return routed
     routed = Bunch(cv=Bunch(split={}))
     if sample_weight is None:
         routed.update((name, Bunch(fit={})) for name, _ in estimators)
@@ -65,9 +85,13 @@ def _weights_for_members(
         metadata[name] = {} if parameter is None else {parameter: sample_weight}
         if parameter is None and not isinstance(estimator, FrozenEstimator):
             without.append(name)
+    _warn_of_lost_weights(without)
+    return metadata
+
+
+def _warn_of_lost_weights(without: list[str]) -> None:
     if without:
         warn(
             f"The members {without} do not take sample_weight and are trained without; "
             "scores and lessons are weighted all the same."
         )
-    return metadata

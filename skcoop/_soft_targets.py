@@ -22,6 +22,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import take
 from skcoop._members import fit_any_labels, set_seeds, weight_parameter
+from skcoop._samplers import counts_classes, holds_sampler
 
 # Labels drawn for each row where a classifier takes no weights.
 _DRAWS = 10
@@ -98,8 +99,9 @@ def fit_soft(
        the class's probability as its weight: the loss of a row is then the expected
        one. Repeated rows count towards limits in rows, as `min_samples_leaf` has, and
        ``class_weight="balanced"`` is worked out from the probabilities.
-    3. Any other gets each row ten times, with labels in the proportions of the
-       probabilities, rounded by one draw for each row.
+    3. Any other, and any that draws rows by the number of each class, as samplers do,
+       gets each row ten times, with labels in the proportions of the probabilities,
+       rounded by one draw for each row.
 
     Where all probabilities are 0 or 1, it is fitted to labels as it always is.
 
@@ -191,7 +193,12 @@ def _last_step(estimator: Any) -> Any:
 
 
 def _weight_parameter(estimator: Any) -> str | None:
-    """Return the name of a classifier's weights, if all that it fits takes them."""
+    """Return the name of a classifier's weights, if all that it fits takes them.
+
+    None where classes are counted: with a row for each class, all would be as many.
+    """
+    if counts_classes(estimator):
+        return None
     params = _last_step(estimator).get_params(deep=False)
     inner = [params.get("estimator"), params.get("final_estimator")]
     for item in params.get("estimators") or []:
@@ -216,8 +223,10 @@ def _averager(estimator: Any, classes: NDArray[Any]) -> ProbabilityAverager | No
     """Return what averages probabilities as this classifier averages labels."""
     last = _last_step(estimator)
     kind = _AVERAGES.get(type(last))
+    if kind is None or holds_sampler(estimator):  # which needs labels, not averages
+        return None
     # A regressor has no label for what is far from everything.
-    if kind is None or getattr(last, "outlier_label", None) is not None:
+    if getattr(last, "outlier_label", None) is not None:
         return None
     known = kind().get_params(deep=False)
     params = last.get_params(deep=False)

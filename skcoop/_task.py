@@ -58,6 +58,8 @@ class Task:
     judges : ndarray of bool, shape (n_samples,)
         Rows that are taught about and that judge: those of all silos that were not set
         aside.
+    private : ndarray of bool, shape (n_features,)
+        Columns whose values stay in the silo of their row.
     """
 
     X: Any
@@ -72,6 +74,7 @@ class Task:
     keys: NDArray[np.uint64]
     permissions: Permissions
     judges: NDArray[np.bool_]
+    private: NDArray[np.bool_]
 
     @property
     def n_folds(self) -> int:
@@ -107,7 +110,11 @@ class Task:
         reads: NDArray[np.bool_],
         rows: NDArray[np.intp],
     ) -> NDArray[np.bool_]:
-        """Mark what equals one of the given rows on the columns read."""
+        """Mark what equals one of the given rows on the columns read.
+
+        Private columns do not count: a copy with other cells there is one.
+        """
+        reads = reads & ~self.private
         every = reads.all()
         known = self.keys[rows] if every else content_keys(self.Z[rows][:, reads])
         return np.isin(content_keys(Z[:, reads]), known)
@@ -171,6 +178,7 @@ def make_task(
         keys=content_keys(Z),
         permissions=Permissions(codec),
         judges=np.ones(len(rows), dtype=bool),
+        private=np.zeros(Z.shape[1], dtype=bool),
     )
 
 

@@ -257,11 +257,11 @@ def _answer(
     Z = np.where(sound[:, None], Z, task.Z[rows])
     Z[sound] = task.codec.as_handed_out(Z[sound])
     kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
-    # The engine cannot tell what repeats a row that it did not see.
-    kept &= ~task.repeats(Z, reads, outside)
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
+    # The engine cannot tell what repeats a row that it did not see.
+    kept &= ~task.repeats(Z, reads, outside)
     return Answers(rows, Z, found, kept, before, after, led_to, failure)
 
 

@@ -204,6 +204,7 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
             )
         validate_data(estimator, X=X, reset=reset, skip_check_array=True)
         return X
+    _refuse_bare_texts(X)
     X = validate_data(
         estimator,
         X=X,
@@ -216,6 +217,22 @@ def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     if X.dtype.kind == "f":
         check_finite(X, column_names(X))
     return X
+
+
+def _refuse_bare_texts(X: Any) -> None:
+    """Say how to hand in texts, which have no shape to mend as numbers have."""
+    cells = X
+    if nw.dependencies.is_into_series(X):
+        cells = nw.from_native(X, series_only=True).head(5).to_list()
+    if not isinstance(cells, list | tuple | np.ndarray | pd.Index):
+        return
+    if any(isinstance(cell, str) for cell in cells[:5]):  # the first may be missing
+        raise ValueError(
+            f"Expected 2D array, got {len(X)} texts without columns "
+            f"({type(X).__name__}) instead. Hand in a data frame with one column, "
+            'pd.DataFrame({"text": X}), and let each member pick the column by its '
+            'name: a ColumnTransformer with (TfidfVectorizer(), "text").'
+        )
 
 
 def _numbers_if_possible(X: NDArray[Any]) -> NDArray[Any]:

@@ -11,11 +11,15 @@ need the extra ``exchange``: ``pip install "skcoop[exchange]"``.
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from os import PathLike, fspath
+from types import FunctionType
 from typing import Any
+from uuid import uuid4
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from sklearn.base import BaseEstimator, is_classifier
@@ -37,7 +41,8 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
 
     The file holds the model and nothing else: no training row, unless the model itself
     keeps them, as nearest neighbours, support vector machines and Gaussian processes
-    do.
+    do. What is written is read again first: if that fails, nothing is written, and a
+    file that was there stays as it was.
 
     Parameters
     ----------
@@ -49,7 +54,8 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        If it is no classifier, or holds something that cannot be written.
+        If it is no classifier, or holds something that cannot be written and read
+        again, as a lambda; the message names the step.
     NotFittedError
         If it is not fitted.
 
@@ -81,12 +87,74 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
         raise NotFittedError(
             f"{member!r} is not fitted: there is nothing to take along. Fit it first."
         ) from error
+    _skops()  # says what to install
     try:
-        _skops().dump(member, fspath(file))
-    except TypeError as error:
+        data = _written_and_read(member)
+    except Exception as error:  # of skops, of the model's types and of its modules
         raise ValueError(
-            f"{member!r} holds something that cannot be written: {error}."
+            f"{_culprit(member)} holds something that cannot be written, and read "
+            f"again: {error}. Functions and classes must be importable by their names: "
+            "define them in a module, not inside of a function nor as a lambda."
         ) from error
+    _replace(os.fsdecode(file), data)
+
+
+def _written_and_read(part: Any) -> bytes:
+    """Return what is written of a model or parameter, once it has been read again."""
+    skops = _skops()
+    data = skops.dumps(part)
+    again = skops.loads(data, trusted=skops.get_untrusted_types(data=data))
+    twins = _named_parts(again)
+    for name, own in _named_parts(part).items():
+        if not _stands_for(twins.get(name), own):
+            raise TypeError(f"{own!r} would be read as {twins.get(name)!r}")
+    return data
+
+
+def _stands_for(twin: Any, own: Any) -> bool:
+    """Tell whether a name led back to the same function or class, not to its namesake.
+
+    Values of other types have no name that could mislead.
+    """
+    if isinstance(own, type | FunctionType):
+        return twin is own
+    return type(twin) is type(own) or not hasattr(own, "get_params")
+
+
+def _named_parts(part: Any) -> dict[str, Any]:
+    """Return a model's parameters by name and the model, the innermost first."""
+    params = part.get_params() if hasattr(part, "get_params") else {}
+    inner = sorted(
+        params.items(),
+        key=lambda item: (-item[0].count("__"), isinstance(item[1], list | dict)),
+    )
+    return {**dict(inner), "": part}
+
+
+def _culprit(member: Any) -> str:
+    """Name the innermost step or parameter that cannot be written and read."""
+    kind = type(member).__name__
+    for name, part in _named_parts(member).items():
+        try:
+            _written_and_read(part)
+        except Exception:  # this is what was looked for
+            return f"{name!r} of the {kind}" if name else f"The {kind}"
+    return f"The {kind}"
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Put a whole file in the place of what is there, or leave that as it was."""
+    path = os.path.realpath(path)  # a link stays one
+    draft = f"{path}.{uuid4().hex}.part"
+    try:
+        with open(draft, "xb") as file:
+            file.write(data)
+        if os.path.exists(path):
+            shutil.copymode(path, draft)
+        os.replace(draft, path)
+    finally:
+        if os.path.exists(draft):
+            os.remove(draft)
 
 
 def load_member(
@@ -148,6 +216,11 @@ def load_member(
             f"know them all to be harmless, and the file to be from whom you trust, "
             f"pass trusted={unknown}."
         )
+    if absent := [name for name in sorted(types) if not _is_here(name)]:
+        raise ValueError(
+            f"{path} needs {absent}, which cannot be imported here. Install or define "
+            "what they come from."
+        )
     with _refusing(path):
         member = skops.load(path, trusted=sorted(types))
     if not _is_model(member):
@@ -186,6 +259,15 @@ def _refusing(path: str) -> Iterator[None]:
             f"({type(error).__name__}). Ask for another; never unpickle a model from "
             "elsewhere."
         ) from error
+
+
+def _is_here(name: str) -> bool:
+    """Tell whether a trusted type or function can be imported."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(import_module(module), attribute)
+    except ImportError:
+        return False
 
 
 def _is_model(member: Any) -> bool:

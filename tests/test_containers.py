@@ -9,6 +9,7 @@ import types
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import xgboost
 from scipy import sparse
@@ -23,6 +24,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
+from skcoop._frames import TableCodec
+from skcoop.counterfactuals import BatchedDice
 
 N = 80
 NAMES = list("abcde")
@@ -309,6 +312,68 @@ def test_carried_columns_never_change(name):
         check_names=False,
         check_index=False,
     )
+
+
+def kinds_of_gaps(column):
+    """Tell null and NaN, and what is neither, apart."""
+    return [
+        "null" if cell is None else "NaN" if np.isnan(cell) else cell
+        for cell in column.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table], ids=["polars", "pyarrow"])
+@pytest.mark.parametrize("dtype", [pa.float64(), pa.float32()])
+def test_null_and_nan_beside_each_other_are_kept(make, dtype):
+    gaps = [None, np.nan, 1.5, None, np.nan, -0.5]
+    table = pa.table(
+        {
+            "both": pa.array(gaps, dtype),
+            "nulls": pa.array([None if k % 2 else float(k) for k in range(6)], dtype),
+            "nans": pa.array([np.nan if k % 2 else float(k) for k in range(6)], dtype),
+            "text": pa.array(["a", None, "b", "a", "b", None]),
+        }
+    )
+    frame = pl.from_arrow(table) if make is pl.DataFrame else table
+    codec = TableCodec(frame)
+    Z = codec.encode(frame)
+    assert np.isnan(Z[[0, 1, 3, 4], 0]).all()
+    for rows in (np.arange(6), np.array([4, 0, 3, 1])):
+        back = codec.decode(codec.as_handed_out(Z[rows]))
+        back = back.to_arrow() if make is pl.DataFrame else back
+        for name in ("both", "nulls", "nans"):
+            assert back[name].type == dtype
+            expected = np.array(kinds_of_gaps(table[name]), dtype=object)[rows]
+            assert kinds_of_gaps(back[name]) == expected.tolist()
+
+
+def test_null_and_nan_reach_students_in_lessons():
+    gaps = [None if k % 3 else np.nan for k in range(N)]
+    table = pl.DataFrame(
+        {**X.to_dict("list"), "gap": pl.Series(gaps, dtype=pl.Float64)}
+    )
+    is_null = dict(zip(table["e"], table["gap"].is_null(), strict=True))
+    seen = []
+
+    def look(frame):
+        seen.append(frame)
+        return frame[["a", "b", "c", "d"]]
+
+    members = [
+        make_pipeline(FunctionTransformer(look), LogisticRegression()),
+        make_pipeline(FunctionTransformer(look), DecisionTreeClassifier(max_depth=2)),
+    ]
+    engine = BatchedDice(features_to_vary=list("abcd"))
+    fitted = distiller(*members, counterfactuals=engine, accept=None)
+    fitted.fit(table, y, silos=silos)
+    assert len(fitted.lessons_) > 5
+    assert max(len(frame) for frame in seen) > N // 2  # own rows and lessons
+    for frame in seen:
+        nulls = [is_null[cell] for cell in frame["e"]]
+        assert frame["gap"].is_null().to_list() == nulls
+        assert frame["gap"].is_nan().fill_null(False).to_list() == [
+            not null for null in nulls
+        ]
 
 
 def test_types_of_polars():

@@ -423,6 +423,7 @@ def test_get_params():
         "alpha",
         "n_rounds",
         "silo_column",
+        "private_columns",
         "cv",
         "accept",
         "combine",

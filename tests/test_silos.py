@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
@@ -62,7 +63,7 @@ class RecordingEngine(BatchedDice):
     """An engine that notes who was asked and which rows were the background."""
 
     def generate(self, teacher, X, y, *, background, alpha=0.5, random_state=None):
-        QUESTIONS.append((teacher.name, np.asarray(background)))
+        QUESTIONS.append((teacher.name, np.asarray(background), np.asarray(X)))
         return super().generate(teacher, X, y, background=background, alpha=alpha)
 
 
@@ -461,7 +462,7 @@ def test_without_silos_every_member_trains_on_all_rows():
 
 
 def test_search_stays_within_one_silo():
-    """A teacher searches among its own rows; without any, among the student's."""
+    """Every teacher searches among the rows of the silo that holds the row."""
     X, y, owner = clinics(120)
     X = X.to_numpy()
     guest = FrozenEstimator(DecisionTreeClassifier(random_state=0).fit(X, y))
@@ -471,17 +472,17 @@ def test_search_stays_within_one_silo():
         cv=3,
         random_state=0,
     ).fit(X, y, silos=owner)
-    assert {teacher for teacher, _ in QUESTIONS} == {"north", "south", "west", "guest"}
+    assert {teacher for teacher, *_ in QUESTIONS} == {"north", "south", "west", "guest"}
     silos = {name: rows_of(X[owner == name]) for name in ("north", "south", "west")}
-    for teacher, background in QUESTIONS:
-        rows = rows_of(background)
-        if teacher == "guest":
-            assert any(rows <= own for own in silos.values())
-        else:
-            assert rows <= silos[teacher]
+    for _, background, asked in QUESTIONS:
+        (home,) = [name for name, own in silos.items() if rows_of(asked) <= own]
+        assert rows_of(background) <= silos[home]
+    homes = [rows_of(background) <= silos["west"] for _, background, _ in QUESTIONS]
+    assert any(homes)
+    assert not all(homes)
 
 
-def test_frozen_member_searches_among_its_own_rows():
+def test_frozen_member_searches_where_the_row_is():
     X, y, owner = clinics(120)
     X = X.to_numpy()
     group = members()
@@ -490,10 +491,11 @@ def test_frozen_member_searches_among_its_own_rows():
     CooperativeDistiller(
         group, counterfactuals=RecordingEngine(), cv=3, random_state=0, n_rounds=1
     ).fit(X, y, silos=owner)
-    own = rows_of(X[owner == "west"])
-    asked = [rows_of(rows) for teacher, rows in QUESTIONS if teacher == "west"]
+    silos = [rows_of(X[owner == name]) for name in ("north", "south", "west")]
+    asked = [(rows_of(b), rows_of(x)) for name, b, x in QUESTIONS if name == "west"]
     assert asked
-    assert all(rows <= own for rows in asked)
+    for background, rows in asked:
+        assert any(rows <= own and background <= own for own in silos)
 
 
 def test_rows_of_a_dropped_member_leave():
@@ -769,3 +771,39 @@ def test_error_of_unknown_labels_is_one_line():
     with pytest.raises(ValueError, match="east") as error:
         CooperativeDistiller(members()).fit(X, y, silos=owner)
     assert re.search(r"\n", str(error.value)) is None
+
+
+def test_order_of_the_rows_does_not_matter_where_cells_are_completed():
+    """What was never recorded comes from one of many rows that are equally near."""
+    X, y, owner = clinics(120)
+    X = X.round(-1)
+    X["ward"] = np.where(owner == "north", np.nan, np.arange(120) % 7)
+    folds = np.arange(120) % 3
+    folds = folds[np.random.default_rng(0).permutation(120)]
+
+    def lessons_of_fit(order):
+        splits = [
+            (np.flatnonzero(folds[order] != k), np.flatnonzero(folds[order] == k))
+            for k in range(3)
+        ]
+        group = [
+            ("north", DecisionTreeClassifier(max_depth=2)),
+            ("south", make_pipeline(SimpleImputer(), LogisticRegression())),
+            ("west", DecisionTreeClassifier(max_depth=4)),
+        ]
+        distiller = CooperativeDistiller(
+            group, cv=splits, accept=None, combine="soft", random_state=0
+        )
+        distiller.fit(X.iloc[order], y[order], silos=owner[order])
+        lessons = distiller.lessons_
+        lessons["source_row"] = order[lessons["source_row"]]
+        columns = ["student", "source_row", "teacher", *(f"x__{name}" for name in X)]
+        return lessons[columns].sort_values(columns[:2], ignore_index=True)
+
+    expected = lessons_of_fit(np.arange(120))
+    completed = expected[expected["student"] != "north"]
+    completed = completed[owner[completed["source_row"]] == "north"]
+    assert completed["x__ward"].notna().sum() > 5
+    for seed in range(2):
+        order = np.random.default_rng(seed).permutation(120)
+        assert_frame_equal(lessons_of_fit(order), expected)

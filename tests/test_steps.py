@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from skcoop import _teaching
+from skcoop import _lessons, _teaching
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._completion import complete
 from skcoop._cooperation import Judgement, rows_of
@@ -18,7 +18,7 @@ from skcoop._deficiencies import (
 )
 from skcoop._distances import RowMetric
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableCodec
+from skcoop._frames import TableCodec, same_cells
 from skcoop._gate import Gate, _is_clear
 from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
 from skcoop._members import make_member, set_seeds
@@ -345,6 +345,26 @@ class TestCompletion:
         completed = self.completed(lessons)
         np.testing.assert_array_equal(completed, [[1.1, 20, np.nan, np.nan]])
 
+    def test_order_of_the_own_rows_does_not_matter(self):
+        """Of rows that are equally near, their content chooses."""
+        draw = np.random.default_rng(0)
+        own = draw.integers(0, 3, (200, 4)).astype(float)
+        own[::7, 3] = np.nan
+        lessons = draw.integers(0, 3, (50, 4)).astype(float)
+        lessons[:, 2:] = np.nan
+        metric = RowMetric(TableCodec(own), own)
+        gaps = np.ones(lessons.shape, dtype=bool)
+        completed = complete(lessons, gaps, own, metric)
+        near = (own[:, None, :2] == lessons[:, :2]).all(axis=2)
+        assert (near.sum(axis=0) > 10).all()  # nearly all have many to choose from
+        for seed in range(5):
+            order = np.random.default_rng(seed).permutation(200)
+            again = complete(lessons, gaps, own[order], metric)
+            np.testing.assert_array_equal(again, completed)
+        # Values that go together come from one row.
+        for row in completed:
+            assert same_cells(own, row).all(axis=1).any()
+
     def test_nothing_missing_nothing_done(self):
         lessons = np.ones((2, 4))
         np.testing.assert_array_equal(self.completed(lessons), lessons)
@@ -521,12 +541,16 @@ class TestTranslation:
         np.testing.assert_array_equal(lessons[0].source, [40, 41])
         np.testing.assert_array_equal(lessons[1].source, [41, 42])
 
-    def test_nothing_leaves_that_is_a_row_but_for_one_cell(self):
+    @pytest.mark.parametrize("enough", [True, False])
+    def test_nothing_leaves_that_is_a_row_but_for_one_cell(self, enough, monkeypatch):
+        """Among a few columns that tells nothing."""
+        monkeypatch.setattr(_lessons, "_LEAST_COLUMNS", 2 if enough else 3)
         self.chosen[0, [40, 41]], self.chosen[1, [40, 41]] = 1, 1
         Z = self.task.Z[[40, 41]] + FAR
         Z[0] = self.task.Z[50] + [10.0, 0.0, 0.0]
         lessons = self.translated({(1, 0, 1): self.answers([40, 41], Z)})
-        np.testing.assert_array_equal(lessons[0].source, [41])
+        expected = [41] if enough else [40, 41]
+        np.testing.assert_array_equal(lessons[0].source, expected)
         # At home there is nothing to hide.
         np.testing.assert_array_equal(lessons[1].source, [40, 41])
 

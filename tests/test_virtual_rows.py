@@ -62,8 +62,10 @@ def test_polars_frame_and_pandas_frame_hold_the_same():
     numbers = FRAME[["number", "whole", "word"]]
     theirs, _ = virtual_rows(pl.from_pandas(numbers), 25, seed=3)
     assert isinstance(theirs, pl.DataFrame)
+    ours, _ = virtual_rows(numbers.set_axis(range(-10, 20)), 25, seed=3)
+    assert ours.index.tolist() == [-(10**15) - k for k in range(25)]
     assert_frame_equal(
-        theirs.to_pandas(), virtual_rows(numbers, 25, seed=3)[0], check_dtype=False
+        theirs.to_pandas(), ours.reset_index(drop=True), check_dtype=False
     )
 
 

@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._frames import column_names, is_frame, is_pandas, select, with_row_labels
+from skcoop._frames import column_names, is_frame, is_pandas, select
+from skcoop._row_labels import row_labels
 from skcoop.counterfactuals._protocol import Counterfactuals
 from skcoop.counterfactuals._search import Search
 
@@ -50,9 +51,9 @@ class BatchedDice(BaseEstimator):
         read never change.
     permitted_range : dict, default=None
         For a column's label, the ``[lowest, highest]`` number or the list of
-        categories that it may be given, within those of the background. All values of
-        the background by default. A row that lies outside keeps its own value or is
-        brought closer.
+        categories or truth values that it may be given, within those of the
+        background. All values of the background by default. A row that lies outside
+        keeps its own value or is brought closer.
     categorical_features : list, default=None
         Columns of numbers that are codes of categories, by label (for an array also by
         position, or as a mask): no code lies between two others. Strings, categories
@@ -204,8 +205,8 @@ class BatchedDice(BaseEstimator):
                 after[block, number], led_to[block, number] = best.after, best.led_to
                 copied[block, number] = best.copied & ~best.valid
         return Counterfactuals(
-            X_cf=with_row_labels(
-                X, search.codec.decode(found.reshape(-1, Q.shape[1])), total_CFs
+            X_cf=search.codec.decode(
+                found.reshape(-1, Q.shape[1]), row_labels(X, total_CFs)
             ),
             valid=valid.ravel(),
             proba_before=before.ravel(),

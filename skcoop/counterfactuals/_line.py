@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._frames import FloatMatrix, same_cells
+from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # Where there are too many rows to ask about all steps, every fourth comes first.
 _STRIDE = 4
-# Columns that change at least, where row and end differ in so many: whole numbers and
+# Columns that change at least, where row and end differ in more: whole numbers and
 # codes stay as they are on the first steps, and a row is easily told from an answer
 # that differs in a cell or two.
 _LEAST_CHANGES = 3
@@ -28,7 +29,8 @@ def first_steps(
 ) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
     """Find the first step of each line that is an answer.
 
-    All columns in which a row and its end differ change together. A certain row has no
+    All columns in which a row and its end differ change together; codes, between two of
+    which nothing lies, change one after the other. A certain row has no
     stricter target: it starts `alpha` of the way along.
 
     Parameters
@@ -50,12 +52,13 @@ def first_steps(
         The probability of the label there.
     """
     first, after = np.full(len(ends), -1), np.full(len(ends), np.nan)
-    least = np.minimum((~same_cells(ends, asked.Q)).sum(axis=1), _LEAST_CHANGES)
-    start = np.where(asked.certain, asked.alpha, 0.0)
+    apart = (~same_cells(ends, asked.Q)).sum(axis=1)
+    least = np.clip(apart - 1, 1, _LEAST_CHANGES)
+    start, turns = np.where(asked.certain, asked.alpha, 0.0), _turns(asked.Q)
 
     def place(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> FloatMatrix:
         share = start[rows] + (1.0 - start[rows]) * steps / WAY
-        return search.between(asked.Q[rows], ends[rows], share)
+        return search.between(asked.Q[rows], ends[rows], share, turns[rows])
 
     def look(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> None:
         """Try some steps of each row, in order, and note the first good one."""
@@ -82,3 +85,10 @@ def first_steps(
         look(some, first[some, None] + np.arange(1 - stride, 0))
     rows = np.flatnonzero(first >= 0)
     return rows, place(rows, first[rows]), after[rows]
+
+
+def _turns(Q: FloatMatrix) -> FloatMatrix:
+    """Draw the part of the way at which each cell changes, by the row's content."""
+    keys = content_keys(Q)
+    draws = [mixed(keys, j + 1) / 2.0**64 for j in range(Q.shape[1])]
+    return np.array(draws).reshape(Q.shape[::-1]).T

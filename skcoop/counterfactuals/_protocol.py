@@ -21,9 +21,10 @@ class Counterfactuals:
     Parameters
     ----------
     X_cf : ndarray or data frame of shape (n_rows, n_features)
-        The virtual instances, in the container of the rows that were asked about;
-        a row without an answer is returned unchanged. If several answers to each row
-        were asked for, they stand next to each other, here and in all arrays.
+        The virtual instances, in the container of the rows that were asked about and
+        with their labels; a row without an answer is returned unchanged. If several
+        answers to each row were asked for, they stand next to each other, here and in
+        all arrays.
     valid : ndarray of bool, shape (n_rows,)
         Whether the row has an answer: its target was reached.
     proba_before : ndarray of shape (n_rows,)

@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._permissions import Permissions
+from skcoop._row_labels import joined_labels, replaced_labels
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
 from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
@@ -102,7 +104,9 @@ class Search:
         self._weigh(rows)
         self.donors = self._permitted(rows, permissions)
         scored = np.where(np.isnan(self.donors), rows, self.donors)
-        proba = self.ask(np.concatenate([scored, self.Q]))
+        changed = np.asarray(~same_cells(scored, rows).all(axis=1))
+        labels = self._labels(background, changed, X)
+        proba = self.ask(np.concatenate([scored, self.Q]), labels)
         self.before = proba[len(scored) :]
         # One row for each class, as they are looked up by class.
         self.proba_of = _or_hopeless(np.ascontiguousarray(proba[: len(scored)].T))
@@ -114,6 +118,15 @@ class Search:
             )
         # Between categories there is no way: another end is the way to come nearer.
         self.jumps = bool((self.coded & self.varies).any())
+
+    def _labels(
+        self, background: Any, changed: NDArray[np.bool_], X: Any
+    ) -> pd.Index | None:
+        """Return the labels of the background, of its rows as they were, and of X."""
+        if not self.codec.in_pandas:
+            return None
+        own = replaced_labels(background.index[self.places], changed)
+        return joined_labels(own, X.index)
 
     def _permitted(self, rows: FloatMatrix, permissions: Permissions) -> FloatMatrix:
         """Bring rows to what is permitted; where that cannot be, the cell is missing.
@@ -138,12 +151,14 @@ class Search:
                 "out of features_to_vary."
             )
 
-    def ask(self, Z: FloatMatrix) -> NDArray[np.float64]:
-        """Return the teacher's probabilities for encoded rows."""
+    def ask(
+        self, Z: FloatMatrix, labels: pd.Index | None = None
+    ) -> NDArray[np.float64]:
+        """Return the teacher's probabilities for encoded rows, made up or labelled."""
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        proba = self.teacher.predict_proba(self.codec.decode(Z))
+        proba = self.teacher.predict_proba(self.codec.decode(Z, labels))
         proba = np.asarray(proba, dtype=np.float64)
         if proba.shape != (len(Z), len(self.teacher.classes_)):
             raise ValueError(
@@ -158,16 +173,33 @@ class Search:
         return self.ask(Z)[np.arange(len(Z)), codes]
 
     def between(
-        self, Q: FloatMatrix, ends: FloatMatrix, step: NDArray[np.float64]
+        self,
+        Q: FloatMatrix,
+        ends: FloatMatrix,
+        step: NDArray[np.float64],
+        turns: FloatMatrix | float = 0.5,
     ) -> FloatMatrix:
-        """Go a part of the way; what has no middle changes at half of it."""
+        """Go a part of the way.
+
+        Parameters
+        ----------
+        Q, ends : ndarray of shape (n_rows, n_features)
+            Where the way begins and ends.
+        step : ndarray of shape (n_rows,)
+            The part, from 0 to 1.
+        turns : ndarray of shape (n_rows, n_features), default=0.5
+            The part at which a cell changes between whose two values nothing lies.
+        """
         step = step[:, None]
         with np.errstate(invalid="ignore"):
             Z = (1.0 - step) * Q + step * ends
             Z = np.where(self.integral, np.rint(Z), Z)
             # Rounding may not lead out of the way.
             Z = np.clip(Z, np.minimum(Q, ends), np.maximum(Q, ends))
-        Z = np.where(self.coded, np.where(step >= 0.5, ends, Q), Z)
+        jumps = self.coded
+        if not isinstance(turns, float):
+            jumps = jumps | self.integral & (np.abs(ends - Q) == 1)
+        Z = np.where(jumps, np.where(step >= turns, ends, Q), Z)
         return np.where(ends == Q, Q, Z)
 
     def reached(self, asked: Asked, Z: FloatMatrix) -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ from sklearn.utils import check_random_state
 
 from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack, with_row_labels
+from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._row_labels import row_labels
 from skcoop._task import content_keys
 from skcoop.counterfactuals._batched import checked_labels, checked_tables
 from skcoop.counterfactuals._protocol import (
@@ -183,7 +184,7 @@ class StockDice(BaseEstimator):
         search = _Search(self, teacher, X, background)
         codec, oracle = search.codec, search.oracle
         Z = codec.encode(X)
-        before = oracle.proba(Z, labels)
+        before = oracle.proba(Z, labels, row_labels(X))
         target = np.minimum(target_probability(before, alpha), 1.0)
         with _LOCK:  # or a seed might be drawn from the state of another search
             seeds = check_random_state(random_state).randint(2**31, size=len(Z))
@@ -202,7 +203,7 @@ class StockDice(BaseEstimator):
         valid[lost], found[lost], after[lost] = False, Z[lost], before[lost]
         search.warn_if_useless(valid)
         return Counterfactuals(
-            X_cf=with_row_labels(X, codec.decode(found)),
+            X_cf=codec.decode(found, row_labels(X)),
             valid=valid,
             proba_before=before,
             proba_after=after,
@@ -309,12 +310,17 @@ class _Oracle:
         self.failure: Exception | None = None
         self.deadline = np.inf
 
-    def proba(self, Z: FloatMatrix, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the teacher's probability of each encoded row's own class."""
+    def proba(
+        self, Z: FloatMatrix, labels: NDArray[Any], called: pd.Index | None = None
+    ) -> NDArray[np.float64]:
+        """Return the teacher's probability of each encoded row's own class.
+
+        Rows of the user are called by their labels.
+        """
         if not len(Z):
             return np.zeros(0)
         self.n_predictions += len(Z)
-        return true_class_proba(self.teacher, self.codec.decode(Z), labels)
+        return true_class_proba(self.teacher, self.codec.decode(Z, called), labels)
 
     def known(self, labels: NDArray[Any]) -> list[int]:
         """Return the rows whose class the teacher has seen; others have no answer."""
