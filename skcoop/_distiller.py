@@ -458,10 +458,8 @@ class CooperativeDistiller(MemberEnsemble):
                 blindly=self.accept is None and not combiner.stacks,
                 **jobs,
             )
-            scores = honest.follow(verdicts)
-            record.add_round(
-                number, deficiencies, chosen, answers, proposed, verdicts, scores
-            )
+            honest.follow(verdicts)
+            record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
             # 8. Repeat with improved members as teachers while half of them improve:
             # few improve by luck alone.
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]

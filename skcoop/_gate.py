@@ -31,8 +31,9 @@ class Verdict:
         The lessons that the student is fitted with from now on.
     judgement : Judgement
         Its out-of-fold predictions from now on.
-    tried : ndarray of shape (n_samples, n_classes)
-        Out-of-fold predictions of the refit, kept or not.
+    tried : ndarray of shape (n_samples, n_classes) or None
+        Out-of-fold predictions of the refit, kept or not; None if there was no need of
+        them.
     score_before, score_after : float
         Out-of-fold score before and after the refit.
     standard_error : float
@@ -47,7 +48,7 @@ class Verdict:
     accepted_without: NDArray[np.bool_]
     lessons: Lessons
     judgement: Judgement
-    tried: NDArray[np.float64]
+    tried: NDArray[np.float64] | None
     score_before: float
     score_after: float
     standard_error: float = np.nan
@@ -148,11 +149,10 @@ class Gate:
             for student, new in proposed.items()
         ]
         if blindly:
-            everywhere, present = np.ones(task.n_folds, dtype=bool), list(judgements)
+            everywhere = np.ones(task.n_folds, dtype=bool)
             return {
                 k: Verdict(
-                    *(True, everywhere, lessons, present[k], present[k].proba),
-                    *(np.nan, np.nan),
+                    True, everywhere, lessons, judgements[k], None, np.nan, np.nan
                 )
                 for k, lessons in candidates
             }

@@ -50,23 +50,29 @@ class HonestGains:
         self.start = [judgement.proba for judgement in judgements]
         # By member and fold: the predictions of the member that the fold scores.
         self.paths = [[proba] * task.n_folds for proba in self.start]
+        # Members with refits that nobody judged.
+        self.unknown: set[int] = set()
 
     def copy(self) -> HonestGains:
         """Return one that can be finished while this one goes on."""
         twin = copy(self)
         twin.paths = [list(path) for path in self.paths]
+        twin.unknown = set(self.unknown)
         return twin
 
-    def follow(self, verdicts: Mapping[int, Verdict]) -> list[float]:
-        """Go on by one round, and return the members' scores after it."""
+    def follow(self, verdicts: Mapping[int, Verdict]) -> None:
+        """Go on by one round."""
         for k, verdict in verdicts.items():
+            if verdict.tried is None:  # nobody judged it
+                self.unknown.add(k)
+                continue
             for fold in np.flatnonzero(verdict.accepted_without):
                 self.paths[k][fold] = verdict.tried
-        return [self._score(k).total for k in range(len(self.members))]
 
     def forget(self, student: int) -> None:
         """Go back to the start with a student whose last fit failed."""
         self.paths[student] = [self.start[student]] * self.task.n_folds
+        self.unknown.discard(student)
 
     def table(self, combiner: Combiner) -> pd.DataFrame:
         """Return score before and after, gain and its standard error.
@@ -82,28 +88,35 @@ class HonestGains:
             A line for each member, and one for the combination at the end.
         """
         lines = [
-            _line(self._score(k, self.start[k]), self._score(k))
+            _line(self._score(k, self.start[k]), self._score(k, self._by_fold(k)))
             for k in range(len(self.members))
         ]
         start = [np.array(self.start)] * self.task.n_folds
         paths = [np.array(path) for path in zip(*self.paths, strict=True)]
-        lines.append(_line(*(self._combined(combiner, p) for p in (start, paths))))
+        before = self._combined(combiner, start)
+        after = self._nothing if self.unknown else self._combined(combiner, paths)
+        lines.append(_line(before, after))
         names = [*(member.name for member in self.members), "combined"]
         index = pd.Index(names, name="model")
         return pd.DataFrame(lines, index=index).rename_axis(
             columns=self.gate.score.name
         )
 
-    def _score(self, k: int, proba: NDArray[np.float64] | None = None) -> FoldScores:
+    @property
+    def _nothing(self) -> FoldScores:
+        return FoldScores(np.full(self.task.n_folds, np.nan), [])
+
+    def _score(self, k: int, proba: NDArray[np.float64] | None) -> FoldScores:
         rows = self.gate.judges(self.task, self.members[k])
-        if not rows.any():
-            return FoldScores(np.full(self.task.n_folds, np.nan), [])
-        if proba is None:
-            proba = self._by_fold(self.paths[k])
+        if proba is None or not rows.any():
+            return self._nothing
         return self.gate.score.of(self.task, proba, rows)
 
-    def _by_fold(self, path: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    def _by_fold(self, k: int) -> NDArray[np.float64] | None:
         """Take each fold's rows from the predictions that the fold scores."""
+        if k in self.unknown:
+            return None
+        path = self.paths[k]
         if all(proba is path[0] for proba in path):
             return path[0]
         chosen = np.empty_like(path[0])

@@ -90,11 +90,14 @@ class Record:
         answers: Mapping[Question, Answers],
         proposed: Mapping[int, Lessons],
         verdicts: Mapping[int, Verdict],
-        scores: Sequence[float],
     ) -> None:
         """Add one round: a line for each pair with something to teach, its lessons."""
         self.lessons += list(proposed.items())
-        self.scores.append(list(scores))
+        scores = list(self.scores[-1])
+        for k, decided in verdicts.items():
+            if decided.accepted:
+                scores[k] = decided.score_after
+        self.scores.append(scores)
         asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
         for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
             verdict = verdicts.get(int(student))

@@ -47,7 +47,7 @@ _BY_ROW: dict[str, Callable[[Floats, NDArray[np.intp]], Floats]] = {
     "neg_brier_score": _negative_brier,
 }
 # Those of them that are shares of rows, whose differences are points.
-_SHARES = ("accuracy", "balanced_accuracy")
+SHARES = ("accuracy", "balanced_accuracy")
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Score:
     @property
     def is_share(self) -> bool:
         """Whether it is a share of rows, from 0 to 1."""
-        return self.name in _SHARES
+        return self.name in SHARES
 
     def of(self, task: Task, proba: Floats, rows: Rows) -> FoldScores:
         """Score out-of-fold predictions on some rows.

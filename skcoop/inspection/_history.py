@@ -17,6 +17,7 @@ from skcoop.inspection._style import (
     check_distiller,
     say_nothing_to_draw,
     text_of,
+    words_of,
 )
 
 
@@ -28,11 +29,12 @@ class HistoryDisplay:
     Parameters
     ----------
     scores : pandas.DataFrame of shape (n_rounds + 1, n_members)
-        Out-of-fold accuracy of each member after each round; line 0 is before any
-        lesson.
+        Out-of-fold score of each member after each round; line 0 is before any lesson.
+        The name of the columns is that of the score.
     refusals : pandas.DataFrame
         One line for each refit that was not kept: `round`, `student`, `score_before`,
-        `score_after` (NaN where it failed) and `failure`.
+        `score_after` (NaN where it failed), `standard_error` of the gain, `reason` and
+        `failure`.
 
     Attributes
     ----------
@@ -134,7 +136,8 @@ class HistoryDisplay:
             self.ax_.set_title("not all refits were judged")
         self.ax_.set_xticks(self.scores.index)
         self.ax_.set_xlabel("round")
-        self.ax_.set_ylabel("accuracy out of fold")
+        score = words_of(str(self.scores.columns.name or "score"))
+        self.ax_.set_ylabel(f"{score} out of fold")
         self.ax_.grid(axis="y", color=GREY, alpha=0.3)
         self.ax_.spines[["top", "right"]].set_visible(False)
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False}
@@ -145,5 +148,6 @@ class HistoryDisplay:
 def refusals(history: pd.DataFrame) -> pd.DataFrame:
     """Return one line for each refit that its student did not keep."""
     tried = history[(history["taught"] > 0) & ~history["accepted"]]
-    columns = ["round", "student", "score_before", "score_after", "failure"]
+    columns = ["round", "student", "score_before", "score_after"]
+    columns += ["standard_error", "reason", "failure"]
     return tried[columns].drop_duplicates(["round", "student"], ignore_index=True)

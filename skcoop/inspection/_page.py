@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcoop.inspection._style import unit_of, words_of
+
 if TYPE_CHECKING:
     from skcoop.inspection._report import Report, ToldLesson
 
@@ -67,19 +69,20 @@ def page(report: Report) -> str:
 
 def section(report: Report) -> str:
     """Return the report as a part of a page, as notebooks show it."""
+    score = str(report.members.columns.name or "score")
     parts = [
         f"<style>{_STYLE}</style>",
         f"<h1>{text(report.verdict)}</h1>",
-        '<p class="note">Accuracy is judged out of fold, by copies that did not see '
-        "the row. The gate chose the refits by these figures: expect slightly less on "
-        "new rows.</p>",
+        f'<p class="note">The score is {text(words_of(score))}, out of fold: by copies '
+        "that did not see the row, and for each fold with the refits that the other "
+        "folds would have kept.</p>",
         "<h2>Members before and after</h2>",
-        _members(report.members),
+        _members(report.members, score),
         "<h2>Who taught whom</h2>",
-        '<p class="note">Lessons that were kept, and the points of accuracy that the '
-        "student gained by them. A line for each teacher, a column for each student."
-        "</p>",
-        *_matrices(report.transfer),
+        f'<p class="note">Lessons that were kept, and what the student gained by them '
+        f"as the gate saw it, in {unit_of(score)[2]}. A line for each teacher, a "
+        "column for each student.</p>",
+        *_matrices(report.transfer, score),
         "<h2>The most telling lessons</h2>",
         *_told(report.told),
         "<h2>What was refused, and what failed</h2>",
@@ -113,7 +116,7 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], numbers: str) -
     )
 
 
-def _members(members: pd.DataFrame) -> str:
+def _members(members: pd.DataFrame, score: str) -> str:
     scores = members[["before", "after"]].to_numpy(dtype=float)
     judged = pd.Series(scores.ravel())  # others have no score
     lowest, highest = float(judged.min()), float(judged.max())
@@ -124,12 +127,13 @@ def _members(members: pd.DataFrame) -> str:
             text(member["lessons"]),
             _score(member["before"]),
             _score(member["after"]),
-            _points(member["gain"]),
+            _gain(member["gain"], score),
             _step(member["before"], member["after"], lowest, highest),
         ]
         for _, member in members.iterrows()
     ]
-    heads = ["member", "model", "lessons kept", "before", "after", "points", ""]
+    unit = "points" if unit_of(score)[2] == "points" else "gain"
+    heads = ["member", "model", "lessons kept", "before", "after", unit, ""]
     return _table(heads, lines, "ttnnnnt")
 
 
@@ -137,8 +141,9 @@ def _score(value: float) -> str:
     return "not judged" if pd.isna(value) else f"{value:.3f}"
 
 
-def _points(value: float) -> str:
-    return "" if pd.isna(value) else f"{100 * value:+.1f}"
+def _gain(value: float, score: str) -> str:
+    factor, form, _ = unit_of(score)
+    return "" if pd.isna(value) else f"{factor * value:{form}}"
 
 
 def _step(before: float, after: float, lowest: float, highest: float) -> str:
@@ -158,18 +163,21 @@ def _step(before: float, after: float, lowest: float, highest: float) -> str:
     )
 
 
-def _matrices(transfer: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]]) -> list[str]:
-    (_, *whole), *rounds = transfer
+def _matrices(
+    transfer: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]], score: str
+) -> list[str]:
+    (_, lessons, gains), *rounds = transfer
     return [
-        _matrix(*whole),
+        _matrix(lessons, gains, score),
         *(
-            f"<details><summary>{text(name)}</summary>\n{_matrix(*parts)}</details>"
-            for name, *parts in rounds
+            f"<details><summary>{text(name)}</summary>\n"
+            f"{_matrix(lessons, gains, score)}</details>"
+            for name, lessons, gains in rounds
         ),
     ]
 
 
-def _matrix(lessons: pd.DataFrame, gains: pd.DataFrame) -> str:
+def _matrix(lessons: pd.DataFrame, gains: pd.DataFrame, score: str) -> str:
     most = max(1, int(lessons.to_numpy().max(initial=0)))
     head = "".join(f"<th>{text(student)}</th>" for student in lessons.columns)
     lines = []
@@ -181,7 +189,7 @@ def _matrix(lessons: pd.DataFrame, gains: pd.DataFrame) -> str:
                 cells.append('<td class="self"></td>')
                 continue
             shade = f"background: rgba(0, 114, 178, {0.55 * count / most:.3f})"
-            gain = _points(gains.loc[teacher, student]) if count else ""
+            gain = _gain(gains.loc[teacher, student], score) if count else ""
             number = f"<b>{count}</b>" if count else ""
             cells.append(f'<td class="pair" style="{shade}">{number} {gain}</td>')
         lines.append(f"<tr><th>{text(teacher)}</th>{''.join(cells)}</tr>\n")
@@ -255,7 +263,7 @@ def _record(report: Report) -> list[str]:
                 text(line["student"]),
                 _score(line["score_before"]),
                 _score(line["score_after"]),
-                text(line["failure"] or "not clearly better"),
+                text(line["failure"] or line["reason"]),
             ]
             for _, line in report.refusals.iterrows()
         ]

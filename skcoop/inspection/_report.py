@@ -17,7 +17,7 @@ from skcoop._frames import column_names, is_frame, is_pandas, take, to_plain_pan
 from skcoop._validation import is_dropped
 from skcoop.inspection._history import refusals
 from skcoop.inspection._page import page, section
-from skcoop.inspection._style import check_distiller
+from skcoop.inspection._style import check_distiller, words_of
 from skcoop.inspection._transfer import transfer
 
 _MOST_LESSONS_TOLD = 6
@@ -53,7 +53,8 @@ class Report:
         Whether it helped, in a sentence.
     members : pandas.DataFrame
         One line for each member: what it is, how many lessons it kept, its out-of-fold
-        accuracy before and after, and the gain.
+        score before and after, and the gain, as `gains_` of the distiller has them. The
+        name of the columns is that of the score.
     transfer : list of (str, pandas.DataFrame, pandas.DataFrame)
         Lessons and gains by teacher and student, for all rounds and for each.
     told : list of ToldLesson
@@ -84,7 +85,7 @@ class Report:
     ...     random_state=0,
     ... ).fit(X, y, silos=np.where(X["mean radius"] < 13, "small", "large"))
     >>> print(distiller.report_.verdict)
-    2 of 2 members got better: their mean accuracy out of fold rose from ... to ...
+    2 of 2 members got better: their mean balanced accuracy out of fold rose from ...
     >>> distiller.report_.save("report.html")  # doctest: +SKIP
     """
 
@@ -186,8 +187,9 @@ def _verdict(estimator: Any) -> str:
             "could trust had an answer."
         )
     # A guest without rows of its own is judged by none of them.
-    scores = scores.loc[:, scores.iloc[0].notna()]
-    before, after = scores.iloc[0], scores.iloc[-1]
+    gains = estimator.gains_.iloc[:-1]  # the last line is the combination
+    gains = gains[gains["before"].notna()]
+    before, after = gains["before"], gains["after"]
     if after.isna().any():
         return (
             f"Nobody judged the refits: {lessons['kept'].sum()} lessons were kept, and "
@@ -201,13 +203,14 @@ def _verdict(estimator: Any) -> str:
         )
     direction = "rose" if after.mean() > before.mean() else "went"
     return (
-        f"{better} of {len(after)} members got better: their mean accuracy out of fold "
-        f"{direction} from {before.mean():.3f} to {after.mean():.3f}."
+        f"{better} of {len(after)} members got better: their mean "
+        f"{words_of(gains.columns.name)} out of fold {direction} from "
+        f"{before.mean():.3f} to {after.mean():.3f}."
     )
 
 
 def _members(estimator: Any) -> pd.DataFrame:
-    before, after = estimator.scores_.iloc[0], estimator.scores_.iloc[-1]
+    gains = estimator.gains_.iloc[:-1]
     kept = estimator.lessons_.loc[estimator.lessons_["kept"], "student"].value_counts()
     lines = []
     for name in estimator.scores_.columns:
@@ -220,12 +223,10 @@ def _members(estimator: Any) -> pd.DataFrame:
                 "member": name,
                 "model": type(model).__name__ + (", frozen" if frozen else ""),
                 "lessons": int(kept.get(name, 0)),
-                "before": before[name],
-                "after": after[name],
-                "gain": after[name] - before[name],
+                **gains.loc[name, ["before", "after", "gain"]],
             }
         )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).rename_axis(columns=gains.columns.name)
 
 
 def _tell(estimator: Any, X: Any) -> list[ToldLesson]:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skcoop._scores import SHARES
+
 # The palette of Okabe and Ito; markers differ as well, for print without colours.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -124,3 +126,15 @@ def name_cells(ax: Any, lines: list[str], names: list[str]) -> None:
     crowded = len(names) > 5 or longest > 12
     turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(range(len(names)), names, **(turned if crowded else {}))
+
+
+def unit_of(score: str) -> tuple[float, str, str]:
+    """Return how differences of a score are shown: factor, number format and unit."""
+    if score in SHARES:
+        return 100.0, "+.1f", "points"
+    return 1.0, "+.3f", words_of(score)
+
+
+def words_of(score: str) -> str:
+    """Return a score's name as people read it."""
+    return score.replace("_", " ")

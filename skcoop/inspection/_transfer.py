@@ -15,6 +15,7 @@ from skcoop.inspection._style import (
     heat_map,
     name_cells,
     text_of,
+    unit_of,
 )
 
 
@@ -29,8 +30,10 @@ class TransferDisplay:
         Number of lessons that were kept, a line for each teacher and a column for each
         student.
     gains : pandas.DataFrame of shape (n_members, n_members)
-        What the student's out-of-fold accuracy gained by them. A refit learns from
+        What the student's out-of-fold score gained by them. A refit learns from
         several teachers at once: its gain is shared out by the number of lessons.
+    score : str, default="balanced_accuracy"
+        Name of the score. Gains of accuracies are shown in points.
 
     Attributes
     ----------
@@ -68,9 +71,16 @@ class TransferDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, *, lessons: pd.DataFrame, gains: pd.DataFrame):
+    def __init__(
+        self,
+        *,
+        lessons: pd.DataFrame,
+        gains: pd.DataFrame,
+        score: str = "balanced_accuracy",
+    ):
         self.lessons = lessons
         self.gains = gains
+        self.score = score
 
     @classmethod
     def from_estimator(
@@ -91,7 +101,7 @@ class TransferDisplay:
         round : int, default=None
             The round to show; all of them together by default.
         values : {"lessons", "gains"}, default="lessons"
-            What the cells show: numbers of lessons, or points of accuracy.
+            What the cells show: numbers of lessons, or gains.
         cmap : str, default=None
             Name of a matplotlib colour map. The default is safe for colour-blind
             readers.
@@ -110,7 +120,8 @@ class TransferDisplay:
         """
         check_distiller(estimator, cls)
         lessons, gains = transfer(estimator, round)
-        display = cls(lessons=lessons, gains=gains)
+        score = str(estimator.scores_.columns.name)
+        display = cls(lessons=lessons, gains=gains, score=score)
         return display.plot(values=values, cmap=cmap, ax=ax)
 
     def plot(
@@ -121,7 +132,7 @@ class TransferDisplay:
         Parameters
         ----------
         values : {"lessons", "gains"}, default="lessons"
-            What the cells show: numbers of lessons, or points of accuracy.
+            What the cells show: numbers of lessons, or gains.
         cmap : str, default=None
             Name of a matplotlib colour map.
         ax : matplotlib Axes, default=None
@@ -139,6 +150,7 @@ class TransferDisplay:
         """
         if values not in ("lessons", "gains"):
             raise ValueError(f"values must be 'lessons' or 'gains', got {values!r}.")
+        factor, sign, unit = unit_of(self.score)
         side = 2.0 + 0.7 * len(self.lessons)
         self.ax_ = axes(ax, self, (side + 1.0, side))
         self.figure_ = self.ax_.figure
@@ -146,24 +158,24 @@ class TransferDisplay:
             table, form, cmap = self.lessons, "{:.0f}", cmap or "Blues"
             limits, label = (0, max(1, table.to_numpy().max())), "lessons kept"
         else:
-            # Nobody judged where a gain is unknown; the others are points of accuracy.
-            table, form = 100 * self.gains, "{:+.1f}"
-            most = max(0.1, np.nan_to_num(np.abs(table)).max())
+            # Nobody judged where a gain is unknown.
+            table, form = factor * self.gains, f"{{:{sign}}}"
+            most = max(0.001 * factor, np.nan_to_num(np.abs(table)).max())
             some_lose = bool((table < 0).any(axis=None))
             cmap = cmap or ("PuOr" if some_lose else "Purples")
             limits = (-most if some_lose else 0, most)
-            label = "gain out of fold, points"
+            label = f"gain out of fold, {unit}"
         table = table.mask(np.eye(len(table), dtype=bool)).astype(float)
         texts = np.vectorize(lambda x: "" if np.isnan(x) else form.format(x))(table)
         texts[(self.lessons == 0).to_numpy()] = ""
         image = heat_map(self.ax_, table, texts, cmap=cmap, limits=limits)
-        totals = 100 * self.gains.sum(skipna=False)
+        totals = factor * self.gains.sum(skipna=False)
         names = [
-            text_of(name) + ("" if np.isnan(total) else f"\n{total:+.1f}")
+            text_of(name) + ("" if np.isnan(total) else f"\n{total:{sign}}")
             for name, total in totals.items()
         ]
         name_cells(self.ax_, [text_of(name) for name in table.index], names)
-        self.ax_.set_xlabel("student, and its gain out of fold in points")
+        self.ax_.set_xlabel(f"student, and its gain out of fold in {unit}")
         self.ax_.set_ylabel("teacher")
         if not self.lessons.to_numpy().any():
             self.ax_.set_title("no lesson was kept")

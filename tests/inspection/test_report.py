@@ -159,8 +159,8 @@ def test_verdict_has_the_scores(odd):
     before, after = distiller.scores_.iloc[0], distiller.scores_.iloc[-1]
     better = (after > before).sum()
     assert distiller.report_.verdict == (
-        f"{better} of 2 members got better: their mean accuracy out of fold rose from "
-        f"{before.mean():.3f} to {after.mean():.3f}."
+        f"{better} of 2 members got better: their mean balanced accuracy out of fold "
+        f"rose from {before.mean():.3f} to {after.mean():.3f}."
     )
 
 
