@@ -21,14 +21,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 
 from skcoop import _validation as check
-from skcoop._asking import (
-    Inquiry,
-    all_classes,
-    check_answers,
-    check_teacher,
-    classes_of_answers,
-    holds_no_answer,
-)
+from skcoop._asking import Inquiry, check_budget, check_teacher
 from skcoop._comparisons import Estimates
 from skcoop._compat import (
     HasMethods,
@@ -41,12 +34,22 @@ from skcoop._compat import (
 from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import FloatMatrix, TableSchema, take
+from skcoop._frames import FloatMatrix, TableSchema, is_pandas, take
+from skcoop._labels import coded, known_labels
 from skcoop._members import FittedMember, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
 from skcoop._study import SCORES, SOURCES, Study, better_source
+from skcoop._teacher_columns import (
+    all_classes,
+    check_answers,
+    check_two_classes,
+    holds_no_answer,
+    named_columns,
+    said_classes,
+    widened,
+)
 from skcoop._warnings import each_once
 
 # Rows are asked about in so many steps after the first half, if by uncertainty.
@@ -329,63 +332,83 @@ class ComparativeDistiller(
         seed: int,
     ) -> Study:
         """Check what was handed in and lay it out, before anybody is asked."""
+        self._check_models()
+        said = said_classes(self.teacher, self.classes)
+        if holds_no_answer(teacher_proba):
+            teacher_proba = None
+        # First the labels: checking them resets what is known of the columns.
+        called_classes = named_columns(teacher_proba) if said is None else said
+        labels, known = known_labels(self, y, called_classes)
+        X = check.check_table(self, X, reset=True)
+        check_consistent_length(X, labels)
+        weights = check.check_weights(sample_weight, X)
+        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
+        # A row without weight takes no part, nor does its class.
+        own, codes = coded(labels, known, weights > 0)
+        handed_in, columns = check_answers(teacher_proba, X, said, own)
+        classes = all_classes(own, said, columns)
+        check_two_classes(classes)
+        pool = make_pool(X, X_unlabeled, weights)
+        folds = self._given_folds(X, labels, known, pool)
+        answers = widened(handed_in, columns, classes)
+        n_unasked = self._n_unasked(pool, pool.gather(answers, weights))
+        pool = with_virtual_rows(pool, self.n_virtual - n_unasked, seed)
+        answers = pool.gather(answers, weights)
+        inquiry = self._inquiry(pool, answers, classes, said, own)
+        if not inquiry.left and said is None:
+            inquiry.known = columns
+        return Study(
+            pool=pool,
+            inquiry=inquiry,
+            own=own,
+            codes=codes,
+            weights=weights,
+            estimates=Estimates(
+                self._regressor(seed), self.group_size, self.max_comparisons, seed
+            ),
+            temperature=self.temperature,
+            given_folds=folds,
+            handed_in=handed_in,
+            columns=columns,
+            schema=TableSchema(X),
+            row_labels=X.index if is_pandas(X) else None,
+        )
+
+    def _check_models(self) -> None:
         check_teacher(self.teacher)
         check.check_learner("student", self.student)
         if self.comparison is not None and not is_regressor(self.comparison):
             raise ValueError(
                 f"comparison must be a regressor, got {self.comparison!r}."
             )
-        # First the labels: checking them resets what is known of the columns.
-        labels = None if y is None else check.check_labels(self, y)
-        X = check.check_table(self, X, reset=True)
-        check_consistent_length(X, labels)
-        weights = check.check_weights(sample_weight, X)
-        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
-        if holds_no_answer(teacher_proba):
-            teacher_proba = None
-        # A row without weight takes no part, nor does its class.
-        present = None if labels is None else labels[weights > 0]
-        known = classes_of_answers(self.teacher, self.classes, present, teacher_proba)
-        classes = all_classes(known, present)
-        columns = None
-        if classes is not None and known is not None:
-            columns = np.searchsorted(classes, known)
-        handed_in = check_answers(teacher_proba, _num_samples(X), classes)
-        pool = make_pool(X, X_unlabeled, weights)
-        folds = self._given_folds(X, labels, pool)
-        n_unasked = self._n_unasked(pool, pool.gather(handed_in, weights))
-        pool = with_virtual_rows(pool, self.n_virtual - n_unasked, seed)
+
+    def _inquiry(
+        self,
+        pool: Pool,
+        answers: FloatMatrix,
+        classes: NDArray[Any] | None,
+        said: NDArray[Any] | None,
+        own: NDArray[Any] | None,
+    ) -> Inquiry:
+        """Return what may be asked, if there is anything to learn from."""
         inquiry = Inquiry(
             self.teacher,
             pool.X,
             pool.own,
-            pool.gather(handed_in, weights),
-            columns,
+            answers,
+            classes,
+            said,
+            own,
             self.teacher_budget,
         )
-        if labels is None and not (inquiry.left or inquiry.answered.any()):
+        if own is None and not (inquiry.left or inquiry.answered.any()):
             raise ValueError(
                 "There is nothing to learn from: no answers of the teacher, none to be "
                 "asked for, and no labels. Raise teacher_budget, or pass teacher_proba "
                 "or y."
             )
-        shares = np.full((len(weights), handed_in.shape[1]), np.nan)
-        if classes is not None and labels is not None:
-            codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-            shares = np.eye(len(classes))[codes]
-        return Study(
-            pool=pool,
-            inquiry=inquiry,
-            labels=pool.gather(shares, weights),
-            estimates=Estimates(
-                self._regressor(seed), self.group_size, self.max_comparisons, seed
-            ),
-            temperature=self.temperature,
-            given_classes=classes,
-            given_folds=folds,
-            handed_in=handed_in,
-            schema=TableSchema(X),
-        )
+        check_budget(self.teacher, self.teacher_budget, len(inquiry.open))
+        return inquiry
 
     def _regressor(self, seed: int) -> Any:
         if self.comparison is not None:
@@ -393,12 +416,20 @@ class ComparativeDistiller(
         return ExtraTreesRegressor(25, max_features=0.4, random_state=seed)
 
     def _given_folds(
-        self, X: Any, labels: NDArray[Any] | None, pool: Pool
+        self,
+        X: Any,
+        labels: NDArray[Any] | None,
+        known: NDArray[np.bool_] | None,
+        pool: Pool,
     ) -> NDArray[np.intp] | None:
         """Return the folds of a splitter; a number of folds waits for the answers."""
         if isinstance(self.cv, Integral):
             return None
-        strata = np.zeros(_num_samples(X)) if labels is None else labels
+        if labels is None or known is None:
+            strata = np.zeros(_num_samples(X))
+        else:
+            # Rows without a label are a stratum of their own.
+            strata = labels if known.all() else coded(labels, known, known)[1]
         folds = fold_of_each_row(self.cv, X, strata, None, {})
         taking_part = pool.positions >= 0
         of_pool = np.full(len(pool), folds.max() + 1)
