@@ -78,8 +78,11 @@ class ComparativeDistiller(
     ----------
     teacher : classifier, callable or None
         A fitted classifier, or a callable that takes rows in the container of X and
-        returns their probabilities, one column for each class. It is never fitted and
-        never copied, by ``clone`` neither. None if all answers are handed to ``fit``.
+        returns their probabilities, one column for each class: an array, or a data
+        frame whose columns are labelled with the classes. A callable needs
+        `teacher_budget`, and `classes` where neither y nor its own labels name the
+        classes. The teacher is never fitted and never copied, by ``clone`` neither.
+        None if all answers are handed to ``fit``.
 
     student : classifier
         The classifier to train. One without ``sample_weight`` is fitted to repeated
@@ -88,7 +91,7 @@ class ComparativeDistiller(
     teacher_budget : int, default=None
         Most rows of X with an answer. Those that are handed to ``fit`` count, so that a
         second fit with the answers of a broken one asks about the rest only. None asks
-        about all rows of X.
+        a fitted classifier about all rows of X; for a callable it is an error.
 
     comparison : regressor, default=None
         What predicts the part of the teacher's logits that a linear trend leaves, for
@@ -125,8 +128,10 @@ class ComparativeDistiller(
         comparisons.
 
     classes : array-like of shape (n_columns,), default=None
-        What the columns of the teacher's answers stand for. By default its
-        ``classes_``, else the sorted labels in y, else 0, 1, ...
+        What the columns of the teacher's answers stand for, in this order: of those
+        that it gives and of `teacher_proba`. By default its ``classes_``, else the
+        labels of the columns of a data frame, else the sorted labels in y. Columns of
+        a data frame that are labelled with the classes may come in any order.
 
     random_state : int, RandomState instance or None, default=None
         Seeds all draws, and the student and the regressor where their own
@@ -144,9 +149,11 @@ class ComparativeDistiller(
         The classes of teacher and labels together, sorted. Where the teacher does not
         know one, its probability of it is zero.
 
-    teacher_answers_ : ndarray of shape (n_samples, n_classes)
-        The answers about the rows of X, NaN where there is none. It is there after a
-        failed ``fit`` as well: hand it to the next one as `teacher_proba`.
+    teacher_answers_ : pandas.DataFrame of shape (n_samples, n_classes)
+        The answers about the rows of X, NaN where there is none. Its columns are
+        labelled with `classes_`, its rows as those of X. It is there after a failed
+        ``fit`` as well: hand it to the next one as `teacher_proba`, and keep the labels
+        where it is stored.
 
     n_teacher_calls_ : int
         Rows that the teacher was asked about, there after a failed ``fit`` as well.
@@ -186,7 +193,6 @@ class ComparativeDistiller(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.tree import DecisionTreeClassifier
@@ -199,7 +205,7 @@ class ComparativeDistiller(
     >>> distiller.fit(X[900:1300]).n_teacher_calls_
     50
     >>> alone = DecisionTreeClassifier(random_state=0)
-    >>> asked = ~np.isnan(distiller.teacher_answers_[:, 0])
+    >>> asked = distiller.teacher_answers_.notna().all(axis=1)
     >>> alone = alone.fit(X[900:1300][asked], teacher.predict(X[900:1300][asked]))
     >>> distiller.score(X[1300:], y[1300:]) > alone.score(X[1300:], y[1300:])
     True
@@ -275,10 +281,18 @@ class ComparativeDistiller(
             unlabelled rows. Cells may be missing where student and teacher can take
             it.
         y : array-like of shape (n_samples,), default=None
-            Class of each row, if known.
-        teacher_proba : array-like of shape (n_samples, n_classes), default=None
-            Answers that are there already, NaN in all other rows; the columns are the
-            classes in the order of `classes_`. They count towards `teacher_budget`.
+            Class of each row, if known: None, NaN, NA and NaT are labels that are not.
+            No number stands for an unknown label. Where -1 does, as in scikit-learn's
+            semi-supervised estimators, pass ``np.where(y == -1, np.nan, y)``; -1 is an
+            error unless the teacher or `classes` name it, or it comes with 1 alone.
+        teacher_proba : {array-like, dataframe} of shape (n_samples, n_columns), \
+                default=None
+            Answers that are there already, NaN in all other rows. They count towards
+            `teacher_budget`. Columns of a data frame that are labelled with the classes
+            are taken by their labels. Others stand for `classes`, the teacher's
+            ``classes_`` or the sorted labels in y, or, if there are as many, for
+            `classes_`. Rows are taken in their order; where both tables are of pandas,
+            rows that are labelled as other ones than those of X are refused.
         X_unlabeled : {array-like, dataframe} of shape (n_more, n_features), \
                 default=None
             More rows, with the columns of X; the teacher is not asked about them.
@@ -294,8 +308,10 @@ class ComparativeDistiller(
         Raises
         ------
         ValueError
-            If the teacher, its answers, the student or the table cannot be used. What
-            the teacher has answered until then is in `teacher_answers_`.
+            If the teacher, its answers, the student or the table cannot be used, or if
+            nobody says how many rows a callable may be asked about, or what its
+            columns stand for. What the teacher has answered until then is in
+            `teacher_answers_`.
         """
         self._forget()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)

@@ -324,7 +324,7 @@ class CooperativeDistiller(MemberEnsemble):
             Training rows of all silos. Cells may be missing where the members can
             take it.
         y : array-like of shape (n_samples,)
-            Class of each row.
+            Class of each row; none may be missing.
         silos : array-like of shape (n_samples,), default=None
             Name of the member that owns each row. Without silos, here or in
             `silo_column`, every member trains on all rows.

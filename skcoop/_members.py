@@ -90,13 +90,14 @@ class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> Any:
         """Return the predicted labels."""
         answer, codes = self.estimator_.predict(X), np.arange(len(self.classes_))
-        return self.classes_[predicted_labels(answer, codes, X, "The estimator")]
+        who = type(self.estimator_).__name__
+        return self.classes_[predicted_labels(answer, codes, X, who)]
 
     @available_if(lambda self: hasattr(self.estimator_, "predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each of `classes_`."""
         answer, codes = self.estimator_.predict_proba(X), np.arange(len(self.classes_))
-        return probability_table(answer, codes, X, "The estimator")
+        return probability_table(answer, codes, X, type(self.estimator_).__name__)
 
 
 @dataclass

@@ -249,8 +249,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         X : {array-like, dataframe} of shape (n_samples, n_features)
             Training rows. Cells may be missing where peers and leader can take it.
         y : array-like of shape (n_samples,)
-            Class of each row. No value stands for an unknown one: rows without a label
-            are passed as `X_unlabeled`.
+            Class of each row. No value stands for an unknown one, and a missing label
+            is an error: rows without a label are passed as `X_unlabeled`.
         X_unlabeled : {array-like, dataframe} of shape (n_unlabeled, n_features), \
                 default=None
             Rows without a label, with the columns of X. The group's answers about them

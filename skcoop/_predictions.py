@@ -133,9 +133,10 @@ def _spellings(label: Any) -> list[Any]:
 
     Two texts are never the same label.
     """
+    if isinstance(label, float) and label.is_integer():
+        return [str(label), str(int(label))]
     if isinstance(label, Real | np.bool_):
-        whole = isinstance(label, float) and label.is_integer()
-        return [str(label), str(int(label))] if whole else [str(label)]
+        return [str(label)]
     if not isinstance(label, str):
         return []
     if label in ("False", "True"):

@@ -28,6 +28,7 @@ from skcoop._frames import (
     select,
 )
 from skcoop._members import Member, weight_parameter
+from skcoop._predictions import positions_of
 from skcoop._warnings import warn
 
 
@@ -372,7 +373,7 @@ def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> No
     if not isinstance(estimator, FrozenEstimator):
         return
     known = np.asarray(estimator.classes_)
-    if not np.isin(known.astype(object), classes.astype(object)).any():
+    if (positions_of(known, classes) < 0).all():
         raise ValueError(
             f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
             f"which is in y: {classes.tolist()}. Relabel y or the model."
