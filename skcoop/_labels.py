@@ -42,7 +42,7 @@ def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
         first = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
         raise ValueError(
             f"{type(estimator).__name__} needs the class of each row, but y has "
-            f"{len(missing)} missing labels (None or NaN), at the positions {first}. "
+            f"{len(missing)} missing label(s) (None or NaN), at position(s) {first}. "
             "Leave these rows out; DiversePeersDistiller takes them as X_unlabeled."
         )
     y = validate_data(estimator, X="no_validation", y=y)

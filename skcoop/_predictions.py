@@ -135,10 +135,9 @@ def _spellings(label: Any) -> list[Any]:
     """
     if isinstance(label, float) and label.is_integer():
         return [str(label), str(int(label))]
-    if isinstance(label, Real | np.bool_):
-        return [str(label)]
     if not isinstance(label, str):
-        return []
+        is_number = isinstance(label, Real | np.bool_) and not pd.isna(label)
+        return [str(label)] if is_number else []
     if label in ("False", "True"):
         return [label == "True"]
     for number in (int, float):

@@ -95,7 +95,8 @@ def all_classes(*known: NDArray[Any] | None) -> NDArray[Any] | None:
                 f"which is in y or like it: {classes.tolist()}. Relabel y, or name the "
                 "columns of the teacher's answers in `classes`."
             )
-        classes = np.union1d(classes, new)
+        if len(new):
+            classes = np.union1d(classes, new)
     return classes
 
 
@@ -183,7 +184,7 @@ def _columns_handed_in(
             return known
         if labels is not None and _same(labels, known):
             return known
-    if labels is not None and said is None:
+    if labels is not None and said is None and _overlap(labels, own):
         return labels
     if candidates:
         return candidates[0]
@@ -191,6 +192,10 @@ def _columns_handed_in(
         "What the columns of teacher_proba stand for must be said: name them in "
         "`classes`, or label the columns of a data frame with the classes."
     )
+
+
+def _overlap(labels: NDArray[Any], own: NDArray[Any] | None) -> bool:
+    return own is None or bool((positions_of(labels, own) >= 0).any())
 
 
 def _same(labels: NDArray[Any], known: NDArray[Any]) -> bool:
