@@ -187,7 +187,7 @@ def in_each_role(model):
     yield "member", group(model, GaussianNB(), combine="soft")
     yield "final", group(TREE, GaussianNB(), combine=model)
     yield "leader", peers(model, n_virtual=0)
-    yield "peer", peers(TREE, model, GaussianNB())
+    yield "peer", peers(TREE, model, GaussianNB(), accept=None)
     yield "student", learner(FOREST, model, teacher_budget=40)
     fitted = clone(model).fit(TABLE[:150], Y[:150])
     yield "teacher", learner(fitted, teacher_budget=40)
@@ -522,6 +522,8 @@ def test_labels_that_a_model_writes_its_own_way(kind, write, role):
     else:
         model.fit(IRIS, y)
     assert_predicts_classes(model, IRIS, y, 0.9)
+    if role == "member":  # it votes for classes of this task
+        assert_allclose(model.transform(IRIS)[:, :3].sum(axis=1), 1)
 
 
 def test_leader_that_writes_labels_its_own_way_can_be_taught():
