@@ -39,11 +39,12 @@ def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
         )
     missing = np.flatnonzero(missing_labels(y)).tolist()
     if missing:
-        first = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
+        first = ", ".join(map(str, missing[:5])) + " and more" * (len(missing) > 5)
         raise ValueError(
-            f"{type(estimator).__name__} needs the class of each row, but y has "
-            f"{len(missing)} missing label(s) (None or NaN), at position(s) {first}. "
-            "Leave these rows out; DiversePeersDistiller takes them as X_unlabeled."
+            f"Input y contains NaN or None: {len(missing)} missing label(s), at "
+            f"position(s) {first}. {type(estimator).__name__} needs the class of each "
+            "row. Leave these rows out; DiversePeersDistiller takes them as "
+            "X_unlabeled."
         )
     y = validate_data(estimator, X="no_validation", y=y)
     check_classification_targets(y)

@@ -186,11 +186,10 @@ def probability_table(
         as something else.
     """
     table = number_table(answer, known, X, f"{who}: predict_proba returned")
-    expected = (X.shape[0], len(known))
-    if table.shape != expected:
+    if table.shape != (X.shape[0], len(known)):
         raise ValueError(
-            f"{who}: predict_proba returned an array of shape {table.shape} where "
-            f"{expected} was expected."
+            f"{who}: predict_proba returned an array of shape {table.shape} for "
+            f"{X.shape[0]} rows and {len(known)} classes."
         )
     return table
 

@@ -221,11 +221,11 @@ def test_columns_with_other_labels_are_named(columns, names):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (PROBA[:, :2], r"shape \(4, 2\) where \(4, 3\) was expected"),
-        (PROBA[:3], r"shape \(3, 3\) where \(4, 3\)"),
-        (PROBA[:, 0], r"shape \(4,\) where"),
-        ([PROBA, PROBA], r"shape \(2, 4, 3\) where"),
-        (pd.DataFrame(PROBA[:, :2]), r"shape \(4, 2\) where"),
+        (PROBA[:, :2], r"shape \(4, 2\) for 4 rows and 3 classes"),
+        (PROBA[:3], r"shape \(3, 3\) for 4 rows"),
+        (PROBA[:, 0], r"shape \(4,\) for"),
+        ([PROBA, PROBA], r"shape \(2, 4, 3\) for"),
+        (pd.DataFrame(PROBA[:, :2]), r"shape \(4, 2\) for"),
         (None, r"array of numbers was expected|shape \(\)"),
         ([["high"] * 3] * 4, "array of numbers was expected"),
     ],
