@@ -40,11 +40,11 @@ def teacher(rows):
 # -----------
 #
 # There are 400 rows and no labels. The budget is a promise: no more rows are asked
-# about.
+# about. A function does not say what its columns stand for, so ``classes`` does.
 
 student = DecisionTreeClassifier(min_samples_leaf=2)
 distiller = ComparativeDistiller(
-    teacher, student, teacher_budget=40, random_state=0
+    teacher, student, teacher_budget=40, classes=range(10), random_state=0
 ).fit(X_here)
 print(
     f"rows asked about: {sum(asked)}, the distiller counts {distiller.n_teacher_calls_}"
@@ -64,13 +64,13 @@ scores = {"answers and estimates": [], "answers alone": []}
 answers = None
 for budget in budgets:
     distiller = ComparativeDistiller(
-        teacher, student, teacher_budget=budget, random_state=0
+        teacher, student, teacher_budget=budget, classes=range(10), random_state=0
     ).fit(X_here, teacher_proba=answers)
     answers = distiller.teacher_answers_
     scores["answers and estimates"].append(distiller.score(X_test, y_test))
-    known = ~(answers != answers).any(axis=1)
+    known = answers.notna().all(axis=1)
     alone = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
-    alone.fit(X_here[known], answers[known].argmax(axis=1))
+    alone.fit(X_here[known], answers[known].idxmax(axis=1))
     scores["answers alone"].append(alone.score(X_test, y_test))
 print(f"rows asked about in all: {sum(asked) - 40}")
 

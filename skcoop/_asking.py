@@ -7,18 +7,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop._frames import FloatMatrix, take
-from skcoop._members import columns_of, holds_negatives, misses_one
+from skcoop._members import columns_of
+from skcoop._predictions import number_table, positions_of
+from skcoop._teacher_columns import (
+    all_classes,
+    check_two_classes,
+    faults_of,
+    named_columns,
+    summing_to_one,
+    widened,
+)
 
 # Rows in one call. What a call that fails half-way has answered is lost with it.
 _BATCH = 50
-# Sums of probabilities may miss one by this much without being mended.
-_ROUNDING = 1e-9
+
+
+def check_budget(teacher: Any, budget: int | None, n_rows: int) -> None:
+    """Raise an error if a callable might be asked about all rows unasked for."""
+    if budget is not None or teacher is None or hasattr(teacher, "predict_proba"):
+        return
+    raise ValueError(
+        "A teacher that is a callable needs teacher_budget, the most rows that may "
+        f"have an answer: without one it would be asked about all {n_rows} different "
+        f"rows of X that have none. Pass teacher_budget={n_rows} if you want that."
+    )
 
 
 def check_teacher(teacher: Any) -> None:
@@ -39,121 +56,6 @@ def check_teacher(teacher: Any) -> None:
         ) from error
 
 
-def classes_of_answers(
-    teacher: Any, classes: Any, labels: NDArray[Any] | None, handed_in: Any
-) -> NDArray[Any] | None:
-    """Return what the columns of a teacher's answers stand for, if anybody says.
-
-    Parameters
-    ----------
-    teacher : classifier or callable
-        Its ``classes_`` come second.
-    classes : array-like of shape (n_columns,) or None
-        What the user says, which comes first.
-    labels : ndarray or None
-        The labels of the rows, which come third.
-    handed_in : array-like of shape (n_samples, n_columns) or None
-        Answers that are there already; without all these, their columns are numbered.
-
-    Returns
-    -------
-    known : ndarray of shape (n_columns,) or None
-        The class of each column; None if they are to be numbered.
-    """
-    if classes is not None:
-        known = np.asarray(classes)
-        if known.ndim != 1 or len(set(known.tolist())) != known.size:
-            raise ValueError(
-                "classes must be a list of distinct labels, one for each column of "
-                f"the teacher's answers, got {classes!r}."
-            )
-        return known
-    if getattr(teacher, "classes_", None) is not None:
-        return np.asarray(teacher.classes_)
-    if labels is not None:
-        return np.unique(labels)
-    return None if handed_in is None else np.arange(np.shape(handed_in)[-1])
-
-
-def all_classes(
-    known: NDArray[Any] | None, labels: NDArray[Any] | None
-) -> NDArray[Any] | None:
-    """Return the classes of teacher and labels together, in order."""
-    if known is None:
-        return None
-    classes = np.unique(known)
-    if labels is not None:
-        own = np.unique(labels)
-        if not np.isin(own.astype(object), known.astype(object)).any():
-            raise ValueError(
-                f"The teacher knows the classes {known.tolist()}, none of which is in "
-                f"y: {own.tolist()}. Relabel y, or name the columns of the teacher's "
-                "answers in `classes`."
-            )
-        classes = np.union1d(classes, own)
-    if len(classes) < 2:
-        raise ValueError(
-            "There must be at least two classes, but teacher and labels know 1 class: "
-            f"{classes.tolist()}."
-        )
-    return classes
-
-
-def holds_no_answer(proba: Any) -> bool:
-    """Tell whether what was handed in is left from a fit that got no answer at all.
-
-    It then has one column, as nobody could tell how many classes there are.
-    """
-    single = np.shape(proba)[1:] == (1,)
-    return single and bool(pd.isna(np.asarray(proba, dtype=object)).all())
-
-
-def check_answers(proba: Any, n_rows: int, classes: NDArray[Any] | None) -> FloatMatrix:
-    """Return answers that were handed in, each row probabilities or all NaN."""
-    if proba is None:
-        return np.full((n_rows, 1 if classes is None else len(classes)), np.nan)
-    proba = np.array(proba, dtype=np.float64)
-    known = [] if classes is None else classes.tolist()
-    if proba.shape != (n_rows, len(known)):
-        raise ValueError(
-            f"teacher_proba has shape {proba.shape}; {(n_rows, len(known))} was "
-            f"expected: a row for each row of X, NaN where there is no answer, and a "
-            f"column for each of the classes {known}, in this order."
-        )
-    asked = np.flatnonzero(~np.isnan(proba).all(axis=1))
-    faults = faults_of(proba[asked])
-    if faults:
-        first, reason = next(iter(faults.items()))
-        raise ValueError(
-            f"Row {asked[first]} of teacher_proba, {proba[asked[first]].tolist()}, "
-            f"{reason} ({len(faults)} such rows). An answer is a row of probabilities; "
-            "without one, all of it is NaN."
-        )
-    proba[asked] = _summing_to_one(proba[asked])
-    return proba
-
-
-def faults_of(proba: FloatMatrix) -> dict[int, str]:
-    """Say which rows of answers are no probabilities, and why."""
-    reasons = {
-        "holds NaN or infinity": ~np.isfinite(proba).all(axis=1),
-        "holds a negative probability": holds_negatives(proba),
-        "does not sum to one": misses_one(proba),
-    }
-    faults: dict[int, str] = {}
-    for reason, wrong in reasons.items():
-        for row in np.flatnonzero(wrong).tolist():  # the first reason counts
-            faults.setdefault(row, reason)
-    return faults
-
-
-def _summing_to_one(proba: FloatMatrix) -> FloatMatrix:
-    """Mend what a teacher rounded; answers that were mended before stay as they are."""
-    proba = np.maximum(proba, 0.0)
-    sums = proba.sum(axis=1, keepdims=True)
-    return np.where(np.abs(sums - 1) > _ROUNDING, proba / sums, proba)
-
-
 class Inquiry:
     """The answers to some rows, and what may still be asked.
 
@@ -166,10 +68,15 @@ class Inquiry:
     askable : ndarray of bool, shape (n_rows,)
         Rows that the teacher may be asked about.
     answers : ndarray of shape (n_rows, n_classes)
-        Answers that were handed in; NaN in the rows without.
-    columns : ndarray of int or None
-        Position among the classes of each column that the teacher answers; None if
-        the first answer tells how many there are.
+        Answers that were handed in; NaN in the rows without. One column of NaN if no
+        class is known.
+    classes : ndarray of shape (n_classes,) or None
+        The classes that are known so far.
+    known : ndarray of shape (n_columns,) or None
+        What the columns of the teacher's answers stand for, if that was said. Else
+        labels of the columns say it, else `own`.
+    own : ndarray or None
+        The labels in y.
     budget : int or None
         Most rows that may have an answer; no limit if None.
 
@@ -177,6 +84,8 @@ class Inquiry:
     ----------
     answers : ndarray of shape (n_rows, n_classes)
         All answers so far.
+    classes : ndarray of shape (n_classes,) or None
+        All classes, once the teacher has answered.
     n_calls : int
         Rows that the teacher was asked about.
     """
@@ -187,14 +96,18 @@ class Inquiry:
         X: Any,
         askable: NDArray[np.bool_],
         answers: FloatMatrix,
-        columns: NDArray[np.intp] | None,
+        classes: NDArray[Any] | None,
+        known: NDArray[Any] | None,
+        own: NDArray[Any] | None,
         budget: int | None,
     ):
         self.teacher = teacher
         self.X = X
         self.askable = askable
         self.answers = answers
-        self.columns: Any = columns
+        self.classes = classes
+        self.known = known
+        self.own = own
         self.budget = budget
         self.n_calls = 0
 
@@ -202,6 +115,12 @@ class Inquiry:
     def answered(self) -> NDArray[np.bool_]:
         """Mark the rows with an answer."""
         return np.asarray(~np.isnan(self.answers).any(axis=1))
+
+    @property
+    def taught(self) -> NDArray[np.intp]:
+        """Positions of the classes that the teacher knows, all if nobody says."""
+        classes = np.asarray(self.classes)
+        return positions_of(classes if self.known is None else self.known, classes)
 
     @property
     def open(self) -> NDArray[np.intp]:
@@ -226,8 +145,11 @@ class Inquiry:
             If an answer is no probability; answers to other rows are kept.
         """
         rows = rows[~self.answered[rows]][: self.left]
-        for start in range(0, len(rows), _BATCH):
-            self._ask_batch(rows[start : start + _BATCH])
+        while len(rows):
+            # Where nobody said what the columns are, one row has to show it.
+            n_asked = 1 if self.known is None else _BATCH
+            self._ask_batch(rows[:n_asked])
+            rows = rows[n_asked:]
 
     def _ask_batch(self, rows: NDArray[np.intp]) -> None:
         X = columns_of(self.teacher, take(self.X, rows))
@@ -239,11 +161,56 @@ class Inquiry:
                 f"Raised by the teacher, asked about {len(rows)} rows. {self._kept()}"
             )
             raise
-        proba = self._as_probabilities(answer, len(rows))
+        try:
+            proba = self._as_probabilities(answer, X)
+        except ValueError as error:
+            raise ValueError(f"{error} {self._kept()}") from error
+        self._note(rows, proba)
+
+    def _as_probabilities(self, answer: Any, X: Any) -> FloatMatrix:
+        known = self._columns_of(answer)
+        proba = number_table(answer, known, X, "The teacher returned")
+        expected = (X.shape[0], len(known))
+        if proba.shape != expected:
+            raise ValueError(
+                f"The teacher returned an array of shape {proba.shape} where "
+                f"{expected} was expected: a row of probabilities for each row, a "
+                "column for each class that it knows. Name these in `classes`, in the "
+                "order of its columns."
+            )
+        if self.known is None:
+            self._learn_columns(known)
+        return proba
+
+    def _columns_of(self, answer: Any) -> NDArray[Any]:
+        """Return what the columns of an answer stand for."""
+        known = self.known
+        if known is None:
+            known = named_columns(answer)
+        if known is None:
+            known = self.own
+        if known is None:
+            raise ValueError(
+                "What the columns of the teacher's answers stand for must be said, as "
+                "there is no y: name them in `classes`, or let the teacher return a "
+                "data frame whose columns are labelled with the classes."
+            )
+        return known
+
+    def _learn_columns(self, known: NDArray[Any]) -> None:
+        """Keep what the first answer said of the teacher's columns."""
+        classes = all_classes(self.classes, known)
+        check_two_classes(classes)
+        self.answers = widened(self.answers, self.classes, classes)
+        self.known, self.classes = known, classes
+
+    def _note(self, rows: NDArray[np.intp], proba: FloatMatrix) -> None:
+        """Keep the answers that are some, and raise an error if not all are."""
         faults = faults_of(proba)
         good = np.setdiff1d(np.arange(len(rows)), list(faults))
-        self.answers[rows[good]] = 0.0
-        self.answers[np.ix_(rows[good], self.columns)] = _summing_to_one(proba[good])
+        self.answers[rows[good]] = widened(
+            summing_to_one(proba[good]), self.known, self.classes
+        )
         if faults:
             first, reason = next(iter(faults.items()))
             raise ValueError(
@@ -251,29 +218,6 @@ class Inquiry:
                 f"probabilities; the first, {proba[first].tolist()}, {reason}. Check "
                 f"what it returns for such rows. {self._kept()}"
             )
-
-    def _as_probabilities(self, answer: Any, n_rows: int) -> FloatMatrix:
-        try:
-            proba = np.asarray(answer, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                "The teacher must return an array of numbers, got "
-                f"{type(answer).__name__}: {error}. {self._kept()}"
-            ) from error
-        if self.columns is None and proba.ndim == 2 and proba.shape[1] > 1:
-            # Nobody said what the teacher knows: its first answer does.
-            self.columns = np.arange(proba.shape[1])
-            self.answers = np.full((len(self.answers), proba.shape[1]), np.nan)
-        n_columns = "n_classes" if self.columns is None else len(self.columns)
-        expected = (n_rows, n_columns)
-        if proba.shape != expected:
-            raise ValueError(
-                f"The teacher returned an array of shape {proba.shape} where "
-                f"{expected} was expected: a row of probabilities for each row, a "
-                "column for each class that it knows. Name these in `classes`, in the "
-                f"order of its columns. {self._kept()}"
-            )
-        return proba
 
     def _kept(self) -> str:
         """Say where the answers so far are, if there are any."""

@@ -21,14 +21,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 
 from skcoop import _validation as check
-from skcoop._asking import (
-    Inquiry,
-    all_classes,
-    check_answers,
-    check_teacher,
-    classes_of_answers,
-    holds_no_answer,
-)
+from skcoop._asking import Inquiry, check_budget, check_teacher
 from skcoop._comparisons import Estimates
 from skcoop._compat import (
     HasMethods,
@@ -41,12 +34,22 @@ from skcoop._compat import (
 from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
 from skcoop._folds import fold_of_each_row
-from skcoop._frames import FloatMatrix, TableSchema, take
+from skcoop._frames import FloatMatrix, TableSchema, is_pandas, take
+from skcoop._labels import coded, known_labels
 from skcoop._members import FittedMember, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
 from skcoop._study import SCORES, SOURCES, Study, better_source
+from skcoop._teacher_columns import (
+    all_classes,
+    check_answers,
+    check_two_classes,
+    holds_no_answer,
+    named_columns,
+    said_classes,
+    widened,
+)
 from skcoop._warnings import each_once
 
 # Rows are asked about in so many steps after the first half, if by uncertainty.
@@ -75,8 +78,11 @@ class ComparativeDistiller(
     ----------
     teacher : classifier, callable or None
         A fitted classifier, or a callable that takes rows in the container of X and
-        returns their probabilities, one column for each class. It is never fitted and
-        never copied, by ``clone`` neither. None if all answers are handed to ``fit``.
+        returns their probabilities, one column for each class: an array, or a data
+        frame whose columns are labelled with the classes. A callable needs
+        `teacher_budget`, and `classes` where neither y nor its own labels name the
+        classes. The teacher is never fitted and never copied, by ``clone`` neither.
+        None if all answers are handed to ``fit``.
 
     student : classifier
         The classifier to train. One without ``sample_weight`` is fitted to repeated
@@ -85,7 +91,7 @@ class ComparativeDistiller(
     teacher_budget : int, default=None
         Most rows of X with an answer. Those that are handed to ``fit`` count, so that a
         second fit with the answers of a broken one asks about the rest only. None asks
-        about all rows of X.
+        a fitted classifier about all rows of X; for a callable it is an error.
 
     comparison : regressor, default=None
         What predicts the part of the teacher's logits that a linear trend leaves, for
@@ -122,8 +128,10 @@ class ComparativeDistiller(
         comparisons.
 
     classes : array-like of shape (n_columns,), default=None
-        What the columns of the teacher's answers stand for. By default its
-        ``classes_``, else the sorted labels in y, else 0, 1, ...
+        What the columns of the teacher's answers stand for, in this order: of those
+        that it gives and of `teacher_proba`. By default its ``classes_``, else the
+        labels of the columns of a data frame, else the sorted labels in y. Columns of
+        a data frame that are labelled with the classes may come in any order.
 
     random_state : int, RandomState instance or None, default=None
         Seeds all draws, and the student and the regressor where their own
@@ -141,9 +149,11 @@ class ComparativeDistiller(
         The classes of teacher and labels together, sorted. Where the teacher does not
         know one, its probability of it is zero.
 
-    teacher_answers_ : ndarray of shape (n_samples, n_classes)
-        The answers about the rows of X, NaN where there is none. It is there after a
-        failed ``fit`` as well: hand it to the next one as `teacher_proba`.
+    teacher_answers_ : pandas.DataFrame of shape (n_samples, n_classes)
+        The answers about the rows of X, NaN where there is none. Its columns are
+        labelled with `classes_`, its rows as those of X. It is there after a failed
+        ``fit`` as well: hand it to the next one as `teacher_proba`, and keep the labels
+        where it is stored.
 
     n_teacher_calls_ : int
         Rows that the teacher was asked about, there after a failed ``fit`` as well.
@@ -184,7 +194,6 @@ class ComparativeDistiller(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.tree import DecisionTreeClassifier
@@ -197,7 +206,7 @@ class ComparativeDistiller(
     >>> distiller.fit(X[900:1300]).n_teacher_calls_
     50
     >>> alone = DecisionTreeClassifier(random_state=0)
-    >>> asked = ~np.isnan(distiller.teacher_answers_[:, 0])
+    >>> asked = distiller.teacher_answers_.notna().all(axis=1)
     >>> alone = alone.fit(X[900:1300][asked], teacher.predict(X[900:1300][asked]))
     >>> distiller.score(X[1300:], y[1300:]) > alone.score(X[1300:], y[1300:])
     True
@@ -273,10 +282,18 @@ class ComparativeDistiller(
             unlabelled rows. Cells may be missing where student and teacher can take
             it.
         y : array-like of shape (n_samples,), default=None
-            Class of each row, if known.
-        teacher_proba : array-like of shape (n_samples, n_classes), default=None
-            Answers that are there already, NaN in all other rows; the columns are the
-            classes in the order of `classes_`. They count towards `teacher_budget`.
+            Class of each row, if known: None, NaN, NA and NaT are labels that are not.
+            No number stands for an unknown label. Where -1 does, as in scikit-learn's
+            semi-supervised estimators, pass ``np.where(y == -1, np.nan, y)``; -1 is an
+            error unless the teacher or `classes` name it, or it comes with 1 alone.
+        teacher_proba : {array-like, dataframe} of shape (n_samples, n_columns), \
+                default=None
+            Answers that are there already, NaN in all other rows. They count towards
+            `teacher_budget`. Columns of a data frame that are labelled with the classes
+            are taken by their labels. Others stand for `classes`, the teacher's
+            ``classes_`` or the sorted labels in y, or, if there are as many, for
+            `classes_`. Rows are taken in their order; where both tables are of pandas,
+            rows that are labelled as other ones than those of X are refused.
         X_unlabeled : {array-like, dataframe} of shape (n_more, n_features), \
                 default=None
             More rows, with the columns of X; the teacher is not asked about them.
@@ -292,8 +309,10 @@ class ComparativeDistiller(
         Raises
         ------
         ValueError
-            If the teacher, its answers, the student or the table cannot be used. What
-            the teacher has answered until then is in `teacher_answers_`.
+            If the teacher, its answers, the student or the table cannot be used, or if
+            nobody says how many rows a callable may be asked about, or what its
+            columns stand for. What the teacher has answered until then is in
+            `teacher_answers_`.
         """
         self._forget()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -330,63 +349,83 @@ class ComparativeDistiller(
         seed: int,
     ) -> Study:
         """Check what was handed in and lay it out, before anybody is asked."""
+        self._check_models()
+        said = said_classes(self.teacher, self.classes)
+        if holds_no_answer(teacher_proba):
+            teacher_proba = None
+        # First the labels: checking them resets what is known of the columns.
+        called_classes = named_columns(teacher_proba) if said is None else said
+        labels, known = known_labels(self, y, called_classes)
+        X = check.check_table(self, X, reset=True)
+        check_consistent_length(X, labels)
+        weights = check.check_weights(sample_weight, X)
+        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
+        # A row without weight takes no part, nor does its class.
+        own, codes = coded(labels, known, weights > 0)
+        handed_in, columns = check_answers(teacher_proba, X, said, own)
+        classes = all_classes(own, said, columns)
+        check_two_classes(classes)
+        pool = make_pool(X, X_unlabeled, weights)
+        folds = self._given_folds(X, labels, known, pool)
+        answers = widened(handed_in, columns, classes)
+        n_unasked = self._n_unasked(pool, pool.gather(answers, weights))
+        pool = with_virtual_rows(pool, self.n_virtual - n_unasked, seed)
+        answers = pool.gather(answers, weights)
+        inquiry = self._inquiry(pool, answers, classes, said, own)
+        if not inquiry.left and said is None:
+            inquiry.known = columns
+        return Study(
+            pool=pool,
+            inquiry=inquiry,
+            own=own,
+            codes=codes,
+            weights=weights,
+            estimates=Estimates(
+                self._regressor(seed), self.group_size, self.max_comparisons, seed
+            ),
+            temperature=self.temperature,
+            given_folds=folds,
+            handed_in=handed_in,
+            columns=columns,
+            schema=TableSchema(X),
+            row_labels=X.index if is_pandas(X) else None,
+        )
+
+    def _check_models(self) -> None:
         check_teacher(self.teacher)
         check.check_learner("student", self.student)
         if self.comparison is not None and not is_regressor(self.comparison):
             raise ValueError(
                 f"comparison must be a regressor, got {self.comparison!r}."
             )
-        # First the labels: checking them resets what is known of the columns.
-        labels = None if y is None else check.check_labels(self, y)
-        X = check.check_table(self, X, reset=True)
-        check_consistent_length(X, labels)
-        weights = check.check_weights(sample_weight, X)
-        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
-        if holds_no_answer(teacher_proba):
-            teacher_proba = None
-        # A row without weight takes no part, nor does its class.
-        present = None if labels is None else labels[weights > 0]
-        known = classes_of_answers(self.teacher, self.classes, present, teacher_proba)
-        classes = all_classes(known, present)
-        columns = None
-        if classes is not None and known is not None:
-            columns = np.searchsorted(classes, known)
-        handed_in = check_answers(teacher_proba, _num_samples(X), classes)
-        pool = make_pool(X, X_unlabeled, weights)
-        folds = self._given_folds(X, labels, pool)
-        n_unasked = self._n_unasked(pool, pool.gather(handed_in, weights))
-        pool = with_virtual_rows(pool, self.n_virtual - n_unasked, seed)
+
+    def _inquiry(
+        self,
+        pool: Pool,
+        answers: FloatMatrix,
+        classes: NDArray[Any] | None,
+        said: NDArray[Any] | None,
+        own: NDArray[Any] | None,
+    ) -> Inquiry:
+        """Return what may be asked, if there is anything to learn from."""
         inquiry = Inquiry(
             self.teacher,
             pool.X,
             pool.own,
-            pool.gather(handed_in, weights),
-            columns,
+            answers,
+            classes,
+            said,
+            own,
             self.teacher_budget,
         )
-        if labels is None and not (inquiry.left or inquiry.answered.any()):
+        if own is None and not (inquiry.left or inquiry.answered.any()):
             raise ValueError(
                 "There is nothing to learn from: no answers of the teacher, none to be "
                 "asked for, and no labels. Raise teacher_budget, or pass teacher_proba "
                 "or y."
             )
-        shares = np.full((len(weights), handed_in.shape[1]), np.nan)
-        if classes is not None and labels is not None:
-            codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-            shares = np.eye(len(classes))[codes]
-        return Study(
-            pool=pool,
-            inquiry=inquiry,
-            labels=pool.gather(shares, weights),
-            estimates=Estimates(
-                self._regressor(seed), self.group_size, self.max_comparisons, seed
-            ),
-            temperature=self.temperature,
-            given_classes=classes,
-            given_folds=folds,
-            handed_in=handed_in,
-            schema=TableSchema(X),
-        )
+        check_budget(self.teacher, self.teacher_budget, len(inquiry.open))
+        return inquiry
 
     def _regressor(self, seed: int) -> Any:
         if self.comparison is not None:
@@ -394,12 +433,20 @@ class ComparativeDistiller(
         return ExtraTreesRegressor(25, max_features=0.4, random_state=seed)
 
     def _given_folds(
-        self, X: Any, labels: NDArray[Any] | None, pool: Pool
+        self,
+        X: Any,
+        labels: NDArray[Any] | None,
+        known: NDArray[np.bool_] | None,
+        pool: Pool,
     ) -> NDArray[np.intp] | None:
         """Return the folds of a splitter; a number of folds waits for the answers."""
         if isinstance(self.cv, Integral):
             return None
-        strata = np.zeros(_num_samples(X)) if labels is None else labels
+        if labels is None or known is None:
+            strata = np.zeros(_num_samples(X))
+        else:
+            # Rows without a label are a stratum of their own.
+            strata = labels if known.all() else coded(labels, known, known)[1]
         folds = fold_of_each_row(self.cv, X, strata, None, {})
         taking_part = pool.positions >= 0
         of_pool = np.full(len(pool), folds.max() + 1)

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop._frames import TableSchema
-from skcoop._members import align
+from skcoop._predictions import class_probabilities, class_scores, predicted_labels
 from skcoop._validation import check_no_missing, check_table
 
 
@@ -55,7 +55,8 @@ class ModelDelegate:
         """Tell whether a fit came to its end: the model is set last."""
         return hasattr(self, self._model_name)
 
-    def _ask(self, method: str, X: Any) -> Any:
+    def _ask(self, method: str, X: Any) -> tuple[Any, Any]:
+        """Return what the model answers, and the rows that it was asked about."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # which asks for everybody's tags before it raises
         # The model looks at the cells itself: once is enough.
@@ -63,7 +64,20 @@ class ModelDelegate:
             X = self._schema.conform(check_table(self, X, reset=False))
         if self._refuses_missing:
             check_no_missing(X)
-        return getattr(getattr(self, self._model_name), method)(X)
+        return getattr(getattr(self, self._model_name), method)(X), X
+
+    @property
+    def _who(self) -> str:
+        return f"The {self._model_name[:-1]}"
+
+    def _by_class(self, put_in_order: Any, method: str, X: Any) -> NDArray[np.float64]:
+        """Return what the model answers about each class it knows, by `classes_`."""
+        answer, X = self._ask(method, X)
+        known = np.asarray(getattr(self, self._model_name).classes_)
+        ordered: NDArray[np.float64] = put_in_order(
+            answer, known, self.classes_, X, self._who
+        )
+        return ordered
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted class of each row.
@@ -78,7 +92,8 @@ class ModelDelegate:
         y_pred : ndarray of shape (n_samples,)
             Predicted classes.
         """
-        return np.asarray(self._ask("predict", X))
+        answer, X = self._ask("predict", X)
+        return predicted_labels(answer, self.classes_, X, self._who)
 
     @available_if(_model_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -94,8 +109,7 @@ class ModelDelegate:
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`.
         """
-        proba = np.asarray(self._ask("predict_proba", X))
-        return align(proba, getattr(self, self._model_name).classes_, self.classes_)
+        return self._by_class(class_probabilities, "predict_proba", X)
 
     @available_if(_model_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -110,5 +124,6 @@ class ModelDelegate:
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Scores in the order of `classes_`; of the second class where there are two.
+            Other columns, as those of pairs of classes, are the model's own.
         """
-        return np.asarray(self._ask("decision_function", X))
+        return self._by_class(class_scores, "decision_function", X)

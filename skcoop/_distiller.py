@@ -43,6 +43,7 @@ from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import Gate
 from skcoop._honest_gains import HonestGains
+from skcoop._labels import check_labels
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
@@ -50,6 +51,7 @@ from skcoop._members import (
     make_member,
 )
 from skcoop._permissions import Permissions
+from skcoop._predictions import class_probabilities, predicted_labels
 from skcoop._private import keep_at_home
 from skcoop._progress import Clock, start
 from skcoop._records import Record
@@ -59,6 +61,9 @@ from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
 from skcoop._training_rows import TrainingRows
 from skcoop._warnings import warn
+
+# The name in errors of what combines the members.
+_FINAL = "The final estimator"
 
 
 def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
@@ -365,7 +370,7 @@ class CooperativeDistiller(MemberEnsemble):
             Training rows of all silos. Cells may be missing where the members can
             take it.
         y : array-like of shape (n_samples,)
-            Class of each row.
+            Class of each row; none may be missing.
         silos : array-like of shape (n_samples,), default=None
             Name of the member that owns each row. Without silos, here or in
             `silo_column`, every member trains on all rows.
@@ -517,7 +522,7 @@ class CooperativeDistiller(MemberEnsemble):
         self._validate_names(names)
         X, silos = check.split_silo_column(X, self.silo_column, silos, names)
         # First the labels: checking them resets what is known of the columns.
-        y = check.check_labels(self, y)
+        y = check_labels(self, y)
         X = check.check_table(self, X, reset=True)
         check_consistent_length(X, y)
         weights = check.check_weights(sample_weight, X)
@@ -654,7 +659,9 @@ class CooperativeDistiller(MemberEnsemble):
         proba = self._member_proba(X)
         if self.final_estimator_ is None:
             return soft_vote(proba)
-        return self.final_estimator_.predict_proba(stacked(proba))
+        votes, final = stacked(proba), self.final_estimator_
+        answer, known = final.predict_proba(votes), np.asarray(final.classes_)
+        return class_probabilities(answer, known, self.classes_, votes, _FINAL)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted class of each row.
@@ -671,7 +678,9 @@ class CooperativeDistiller(MemberEnsemble):
         """
         proba = self._member_proba(X)
         if self.final_estimator_ is not None:
-            return self.final_estimator_.predict(stacked(proba))
+            votes = stacked(proba)
+            answer = self.final_estimator_.predict(votes)
+            return predicted_labels(answer, self.classes_, votes, _FINAL)
         if self.combine == "hard":
             return self.classes_[hard_vote(proba)]
         return self.classes_[soft_vote(proba).argmax(axis=1)]

@@ -18,6 +18,7 @@ from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
 from skcoop._peer_group import View, given_weights
+from skcoop._predictions import positions_of
 from skcoop._soft_targets import fit_soft
 from skcoop._task import ROUNDING, Task
 
@@ -122,8 +123,9 @@ def decide(
         verdict.failure = describe(error)
         return verdict
     verdict.after = score(task, after, probabilities=probabilities)
-    known = np.array_equal(getattr(taught, "classes_", task.classes), task.classes)
-    if known and _no_worse(task, before, after, probabilities=probabilities):
+    known = positions_of(getattr(taught, "classes_", task.classes), task.classes)
+    knows_all = len(set(known) - {-1}) == len(task.classes)
+    if knows_all and _no_worse(task, before, after, probabilities=probabilities):
         verdict.model, verdict.taught = taught, True
     return verdict
 

@@ -20,12 +20,17 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._frames import column_names, is_frame, own_copy, select
+from skcoop._predictions import (
+    align,
+    holds_negatives,
+    misses_one,
+    predicted_codes,
+    predicted_labels,
+    probability_table,
+)
 from skcoop._progress import Progress
 from skcoop._samplers import holds_sampler
 from skcoop._warnings import warn
-
-# Sums of probabilities may miss one by this much, and probabilities zero: models round.
-_SLACK, _BELOW_ZERO = 1e-2, 1e-6
 
 
 @dataclass
@@ -85,12 +90,15 @@ class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return the predicted labels."""
-        return self.classes_[np.asarray(self.estimator_.predict(X), dtype=np.intp)]
+        answer, codes = self.estimator_.predict(X), np.arange(len(self.classes_))
+        who = type(self.estimator_).__name__
+        return self.classes_[predicted_labels(answer, codes, X, who)]
 
     @available_if(lambda self: hasattr(self.estimator_, "predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each of `classes_`."""
-        return self.estimator_.predict_proba(X)
+        answer, codes = self.estimator_.predict_proba(X), np.arange(len(self.classes_))
+        return probability_table(answer, codes, X, type(self.estimator_).__name__)
 
 
 @dataclass
@@ -113,30 +121,33 @@ class FittedMember:
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of all classes; a vote for one where it has none."""
         X = columns_of(self.estimator, X)
+        who = f"Member {self.name!r}"
         if not self.has_proba:
-            predicted = np.asarray(self.estimator.predict(X), dtype=object)
-            return (predicted[:, None] == self.classes_.astype(object)).astype(float)
+            return self._votes(X, who)
         known = np.asarray(self.estimator.classes_)
-        proba = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
-        if proba.shape != (X.shape[0], len(known)):
-            raise ValueError(
-                f"Member {self.name!r}: predict_proba returned an array of shape "
-                f"{proba.shape} where {(X.shape[0], len(known))} was expected."
-            )
+        proba = probability_table(self.estimator.predict_proba(X), known, X, who)
         if not np.isfinite(proba).all():
             raise ValueError(
-                f"Member {self.name!r}: predict_proba returned NaN or infinity. Check "
-                "the model on rows like these, or drop the member."
+                f"{who}: predict_proba returned NaN or infinity. Check the model on "
+                "rows like these, or drop the member."
             )
         # All zeros is what neighbours say who know nobody near.
         wrong = misses_one(proba) & proba.any(axis=1) | holds_negatives(proba)
         if wrong.any():
             raise ValueError(
-                f"Member {self.name!r}: predict_proba returned no probabilities, such "
-                f"as {proba[wrong][0].tolist()}: none may be negative, and a row sums "
-                "to one. Calibrate the model, or drop the member."
+                f"{who}: predict_proba returned no probabilities, such as "
+                f"{proba[wrong][0].tolist()}: none may be negative, and a row sums to "
+                "one. Calibrate the model, or drop the member."
             )
-        return align(proba, known, self.classes_)
+        return align(proba, known, self.classes_, who)
+
+    def _votes(self, X: Any, who: str) -> NDArray[np.float64]:
+        """Return one vote for each row; none for a class that is none of this task."""
+        answer = self.estimator.predict(X)
+        if not isinstance(self.estimator, FrozenEstimator):
+            answer = predicted_labels(answer, self.classes_, X, who)
+        codes = predicted_codes(answer, self.classes_, X, who)
+        return np.asarray(codes[:, None] == np.arange(len(self.classes_)), dtype=float)
 
     def answer_without_writing(self, X: Any) -> NDArray[np.float64]:
         """Return what ``predict_proba`` does, whatever the model does to its input.
@@ -152,31 +163,6 @@ class FittedMember:
             return self.predict_proba(locked)
         except ValueError:
             return self.predict_proba(own_copy(X))
-
-
-def misses_one(proba: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark rows of finite numbers whose sum is not one, but for rounding."""
-    with np.errstate(invalid="ignore"):  # infinities may cancel
-        return np.asarray(np.abs(proba.sum(axis=1) - 1) > _SLACK)
-
-
-def holds_negatives(proba: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark rows that hold a number below zero, but for rounding."""
-    return np.asarray((proba < -_BELOW_ZERO).any(axis=1))
-
-
-def align(
-    proba: NDArray[np.float64], known: NDArray[Any], classes: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return the columns of all classes: zeros for those that are not known."""
-    if np.array_equal(known, classes):
-        return proba
-    aligned = np.zeros((len(proba), len(classes)))
-    for position, label in enumerate(classes):
-        match = np.flatnonzero(known == label)
-        if len(match):
-            aligned[:, position] = proba[:, match[0]]
-    return aligned
 
 
 def columns_of(estimator: Any, X: Any) -> Any:

@@ -29,6 +29,7 @@ from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers, by_name
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema, take
+from skcoop._labels import check_labels
 from skcoop._leader import Verdict, decide, score
 from skcoop._members import FittedMember, Member, make_member
 from skcoop._peer_group import View, diversity, fit_peers, teach_peers
@@ -248,8 +249,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         X : {array-like, dataframe} of shape (n_samples, n_features)
             Training rows. Cells may be missing where peers and leader can take it.
         y : array-like of shape (n_samples,)
-            Class of each row. No value stands for an unknown one: rows without a label
-            are passed as `X_unlabeled`.
+            Class of each row. No value stands for an unknown one, and a missing label
+            is an error: rows without a label are passed as `X_unlabeled`.
         X_unlabeled : {array-like, dataframe} of shape (n_unlabeled, n_features), \
                 default=None
             Rows without a label, with the columns of X. The group's answers about them
@@ -340,7 +341,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         check.check_learner("leader", self.leader)
         self._validate_names([name for name, _ in self.estimators])
         # First the labels: checking them resets what is known of the columns.
-        y = check.check_labels(self, y)
+        y = check_labels(self, y)
         X = check.check_table(self, X, reset=True)
         check_consistent_length(X, y)
         weights = check.check_weights(sample_weight, X)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from skcoop._comparisons import Estimates
 from skcoop._frames import FloatMatrix, TableSchema
 from skcoop._logits import centred_logits, softmax
 from skcoop._pool import Pool
+from skcoop._predictions import positions_of
 from skcoop._task import ROUNDING
+from skcoop._teacher_columns import widened
 
 # What stands in for the answers that rows have not: nothing, or an estimate.
 SOURCES = ("answers", "direct", "comparison")
@@ -38,47 +41,67 @@ class Study:
         The rows.
     inquiry : Inquiry
         The teacher's answers about them.
-    labels : ndarray of shape (n_rows, n_classes)
-        Shares of the labels of each row; NaN where it has none.
+    own : ndarray of shape (n_labels,) or None
+        The different labels in y.
+    codes : ndarray of int, shape (n_samples,)
+        Position among them of the label of each row of X; -1 where it has none.
+    weights : ndarray of shape (n_samples,)
+        Weight of each row of X.
     estimates : Estimates
         How rows without an answer get one.
     temperature : float
         Softens answers and estimates.
-    given_classes : ndarray of shape (n_classes,) or None
-        The classes; None if the teacher's first answer tells how many there are.
     given_folds : ndarray of int, shape (n_rows,) or None
         The folds of a splitter.
-    handed_in : ndarray of shape (n_samples, n_classes)
+    handed_in : ndarray of shape (n_samples, n_columns)
         The answers that were there before, by row of X.
+    columns : ndarray of shape (n_columns,) or None
+        The classes of these answers; None if there are none.
     schema : TableSchema
         Container and types of X.
+    row_labels : Index or None
+        Labels of the rows of X, where it is of pandas.
     """
 
     pool: Pool
     inquiry: Inquiry
-    labels: FloatMatrix
+    own: NDArray[Any] | None
+    codes: NDArray[np.intp]
+    weights: NDArray[np.float64]
     estimates: Estimates
     temperature: float
-    given_classes: NDArray[Any] | None
     given_folds: NDArray[np.intp] | None
     handed_in: FloatMatrix
+    columns: NDArray[Any] | None
     schema: TableSchema
+    row_labels: pd.Index | None
 
     @property
     def classes(self) -> NDArray[Any]:
-        """The classes; numbers where the teacher's first answer told how many."""
-        if self.given_classes is None:
-            return np.arange(self.inquiry.answers.shape[1])
-        return self.given_classes
+        """The classes; the teacher's first answer may bring further ones."""
+        return np.asarray(self.inquiry.classes)
 
-    def answers_of_X(self) -> FloatMatrix:
+    @cached_property
+    def labels(self) -> FloatMatrix:
+        """Shares of the labels of each row, NaN where it has none.
+
+        Not to be asked for before the teacher was, as it may name further classes.
+        """
+        shares = np.full((len(self.codes), len(self.classes)), np.nan)
+        if self.own is not None:
+            labelled, places = self.codes >= 0, positions_of(self.own, self.classes)
+            shares[labelled] = np.eye(len(self.classes))[places[self.codes[labelled]]]
+        return self.pool.gather(shares, self.weights)
+
+    def answers_of_X(self) -> pd.DataFrame:
         """Return the answers row by row of X, NaN where there is none."""
         answers, positions = self.inquiry.answers, self.pool.positions
-        if self.handed_in.shape != (len(positions), answers.shape[1]):
-            handed_in = np.full((len(positions), answers.shape[1]), np.nan)
-        else:
-            handed_in = self.handed_in
-        return np.where(positions[:, None] >= 0, answers[positions], handed_in)
+        handed_in = widened(self.handed_in, self.columns, self.inquiry.classes)
+        return pd.DataFrame(
+            np.where(positions[:, None] >= 0, answers[positions], handed_in),
+            index=self.row_labels,
+            columns=self.inquiry.classes,
+        )
 
     @property
     def answered(self) -> NDArray[np.intp]:
@@ -173,7 +196,7 @@ class Study:
         labels = self.labels[rows]
         if np.isnan(labels).all():
             return np.zeros(len(rows), dtype=bool)
-        unknown = np.setdiff1d(np.arange(labels.shape[1]), self.inquiry.columns)
+        unknown = np.setdiff1d(np.arange(labels.shape[1]), self.inquiry.taught)
         return np.asarray((labels[:, unknown] > 0).any(axis=1))
 
     def _estimated(

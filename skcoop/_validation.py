@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcoop._compat import _check_sample_weight, _num_samples
@@ -29,6 +28,7 @@ from skcoop._frames import (
     select,
 )
 from skcoop._members import Member, weight_parameter
+from skcoop._predictions import positions_of
 from skcoop._warnings import warn
 
 
@@ -155,31 +155,6 @@ def check_unlabeled(estimator: Any, X_unlabeled: Any, X: Any) -> Any:
                 f"{[str(own[name]) for name in wrong]}. Cast them."
             )
     return X_unlabeled
-
-
-def check_labels(estimator: Any, y: Any) -> NDArray[Any]:
-    """Return the labels as an array with one entry for each row.
-
-    Raises
-    ------
-    ValueError
-        If `y` is missing, not one-dimensional, or not a classification target.
-    """
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is "
-            "None. Pass the class of each row."
-        )
-    shape: tuple[int, ...] = getattr(y, "shape", ())
-    if len(shape) == 2 and shape[1] > 1:
-        raise ValueError(
-            f"{type(estimator).__name__} supports targets with one label for each row: "
-            f"y should be a 1d array, got an array of shape {shape}. Multilabel and "
-            "multioutput targets are not supported."
-        )
-    y = validate_data(estimator, X="no_validation", y=y)
-    check_classification_targets(y)
-    return np.asarray(y)
 
 
 def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -415,7 +390,7 @@ def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> No
     if not isinstance(estimator, FrozenEstimator):
         return
     known = np.asarray(estimator.classes_)
-    if not np.isin(known.astype(object), classes.astype(object)).any():
+    if (positions_of(known, classes) < 0).all():
         raise ValueError(
             f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
             f"which is in y: {classes.tolist()}. Relabel y or the model."

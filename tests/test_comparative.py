@@ -43,6 +43,7 @@ X, y = make_classification(
 FOREST = RandomForestClassifier(20, random_state=0).fit(X[:150], y[:150])
 ROWS, LABELS = X[150:250], y[150:250]
 TRUTH = FOREST.predict_proba(ROWS)
+NAMES = [0, 1, 2]
 TREES = ExtraTreesRegressor(3, max_depth=8)
 QUERIES = ["random", "uncertain", "diverse"]
 
@@ -78,11 +79,13 @@ def answered(fitted):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("budget", [0, 1, 2, 7, 60, 100, 1000, None])
+@pytest.mark.parametrize("budget", [0, 1, 2, 7, 60, 100, 1000])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_budget_is_a_hard_promise(query, budget, labelled):
     teacher = Counting()
-    model = distiller(teacher, teacher_budget=budget, query=query)
+    model = distiller(
+        teacher, teacher_budget=budget, query=query, classes=None if labelled else NAMES
+    )
     labels = LABELS if labelled else None
     if budget == 0 and not labelled:
         with pytest.raises(ValueError, match="nothing to learn from"):
@@ -90,7 +93,7 @@ def test_budget_is_a_hard_promise(query, budget, labelled):
         assert teacher.asked == []
         return
     model.fit(ROWS, labels, X_unlabeled=X[250:300])
-    expected = min(100 if budget is None else budget, 100)
+    expected = min(budget, 100)
     assert len(teacher.asked) == model.n_teacher_calls_ == expected
     assert len(set(teacher.asked)) == expected  # each row at most once
     assert {tuple(row) for row in ROWS} >= set(teacher.asked)
@@ -190,7 +193,7 @@ def test_grid_search_costs_what_the_notes_say_and_nothing_with_answers():
 def test_equal_rows_are_asked_about_once():
     teacher = Counting()
     twice = np.repeat(ROWS[:20], 2, axis=0)
-    model = distiller(teacher, teacher_budget=20).fit(twice)
+    model = distiller(teacher, teacher_budget=20, classes=NAMES).fit(twice)
     assert len(teacher.asked) == 20
     assert answered(model).all()
     assert_array_equal(model.teacher_answers_[::2], model.teacher_answers_[1::2])
@@ -199,7 +202,8 @@ def test_equal_rows_are_asked_about_once():
 def test_rows_without_weight_are_not_asked_about():
     teacher = Counting()
     weights = np.r_[np.zeros(60), np.ones(40)]
-    model = distiller(teacher).fit(ROWS, sample_weight=weights)
+    model = distiller(teacher, teacher_budget=100, classes=NAMES)
+    model.fit(ROWS, sample_weight=weights)
     assert set(teacher.asked) == {tuple(row) for row in ROWS[60:]}
     assert_array_equal(answered(model), weights > 0)
 
@@ -211,6 +215,7 @@ def test_class_of_a_row_without_weight_is_no_class(ask):
     weights = np.where(labels == 7, 0.0, 1.0)
     if ask is not FOREST:
         known = {"teacher": lambda rows: ask(rows)[:, 1:] + ask(rows)[:, :1] / 2}
+        known["teacher_budget"] = 100
     else:
         known = {"teacher": FOREST}
     model = distiller(**known).fit(ROWS, labels, sample_weight=weights)
@@ -222,7 +227,7 @@ def test_fit_again_after_a_teacher_that_never_answered():
     def down(rows):
         raise ConnectionError("503")
 
-    model = distiller(down)
+    model = distiller(down, teacher_budget=100, classes=NAMES)
     with pytest.raises(ConnectionError) as raised:
         model.fit(ROWS)
     assert "There is no answer so far." in raised.value.__notes__[-1]
@@ -307,14 +312,17 @@ def test_rounding_below_zero_is_mended():
         return proba - [[1e-7, 0, -1e-7]]
 
     model = distiller(rounded, classes=[0, 1, 2], teacher_budget=40).fit(ROWS)
-    answers = model.teacher_answers_[answered(model)]
+    answers = model.teacher_answers_[answered(model)].to_numpy()
     assert len(answers) == 40
     assert answers.min() == 0
     assert_allclose(answers.sum(axis=1), 1)
 
 
 def test_rounded_answers_are_mended():
-    model = distiller(lambda rows: FOREST.predict_proba(rows).round(2)).fit(ROWS)
+    model = distiller(
+        lambda rows: FOREST.predict_proba(rows).round(2),
+        teacher_budget=100, classes=NAMES,
+    ).fit(ROWS)  # fmt: skip
     assert_allclose(model.teacher_answers_.sum(axis=1), 1)
 
 
@@ -351,15 +359,24 @@ def test_classes_by_teacher_labels_parameter_or_number():
 
     assert_array_equal(distiller().fit(ROWS).classes_, FOREST.classes_)
     names = np.array(["high", "low", "middle"])
-    named = distiller(bare).fit(ROWS, names[LABELS])
+    bought = {"teacher_budget": 100}
+    named = distiller(bare, **bought).fit(ROWS, names[LABELS])
     assert_array_equal(named.classes_, names)
     assert set(named.predict(ROWS)) <= set(names)
-    told = distiller(bare, classes=["z", "b", "a"]).fit(ROWS)
+    told = distiller(bare, classes=["z", "b", "a"], **bought).fit(ROWS)
     assert_array_equal(told.classes_, ["a", "b", "z"])
     assert_allclose(told.teacher_answers_, TRUTH[:, ::-1])
-    assert_array_equal(distiller(bare).fit(ROWS).classes_, [0, 1, 2])
-    # A number of classes that nobody said is known from the first answer on.
-    assert distiller(bare, query="uncertain").fit(ROWS).predict_proba(X).shape[1] == 3
+    # Numbers are nobody's choice: without a name there is an error.
+    with pytest.raises(ValueError, match="name them in `classes`"):
+        distiller(bare, **bought).fit(ROWS)
+
+    # Classes that nobody said are known from the labels of the first answer on.
+    def frames(rows):
+        return pd.DataFrame(FOREST.predict_proba(rows), columns=["z", "b", "a"])
+
+    shown = distiller(frames, query="uncertain", **bought).fit(ROWS)
+    assert_array_equal(shown.classes_, ["a", "b", "z"])
+    assert_allclose(shown.teacher_answers_, TRUTH[:, ::-1])
 
 
 def test_teacher_that_knows_fewer_classes_than_the_labels():
@@ -367,7 +384,7 @@ def test_teacher_that_knows_fewer_classes_than_the_labels():
     teacher = FrozenEstimator(GaussianNB().fit(X[:150][some], y[:150][some]))
     model = distiller(teacher, teacher_budget=30).fit(ROWS, LABELS)
     assert_array_equal(model.classes_, [0, 1, 2])
-    assert (model.teacher_answers_[answered(model), 2] == 0).all()
+    assert (model.teacher_answers_.loc[answered(model), 2] == 0).all()
     assert (model.predict(ROWS) == 2).any()  # what only the labels know is learned
 
 
@@ -385,12 +402,12 @@ def test_teacher_of_other_classes():
 
 def test_classes_in_a_wrong_number():
     with pytest.raises(ValueError, match=r"\(50, 3\).*\(50, 2\) was expected"):
-        distiller(FOREST.predict_proba, classes=[0, 1]).fit(ROWS)
+        distiller(FOREST.predict_proba, classes=[0, 1], teacher_budget=100).fit(ROWS)
 
 
 def test_one_class_is_nothing_to_learn():
     with pytest.raises(ValueError, match="at least two classes"):
-        distiller(FOREST.predict_proba).fit(ROWS, np.zeros(100))
+        distiller(FOREST.predict_proba, teacher_budget=9).fit(ROWS, np.zeros(100))
 
 
 # What is learned
@@ -446,7 +463,7 @@ def test_without_labels_the_lowest_out_of_fold_loss_is_chosen():
 def test_judgement_does_not_see_the_answer_that_it_is_judged_by():
     """On answers that are noise nothing can seem better than a guess."""
     noise = np.random.default_rng(0).permutation(np.eye(2)[np.arange(100) % 2])
-    model = distiller(None, KNeighborsClassifier(1), n_virtual=200)
+    model = distiller(None, KNeighborsClassifier(1), n_virtual=200, classes=[0, 1])
     scores = model.fit(ROWS, teacher_proba=noise).scores_
     assert scores["agreement"].max() < 0.65
 
@@ -478,7 +495,7 @@ def test_estimates_that_cost_labels_are_not_used():
     """What the teacher says is not what the labels say."""
     y, said = (ROWS[:, 0] > 0).astype(int), (ROWS[:, 1] > 0).astype(int)
     answers = np.where(np.arange(100)[:, None] < 50, np.eye(2)[said], np.nan)
-    model = distiller(None, LogisticRegression(), n_virtual=300)
+    model = distiller(None, LogisticRegression(), n_virtual=300, classes=[0, 1])
     without = model.fit(ROWS, teacher_proba=answers)
     assert without.source_ != "answers"
     with_labels = model.fit(ROWS, y, teacher_proba=answers)
@@ -548,7 +565,11 @@ def test_uncertain_rows_are_those_between_classes():
         return np.c_[1 / (1 + np.exp(5 * x)), 1 / (1 + np.exp(-5 * x))]
 
     model = distiller(
-        teacher, LogisticRegression(C=1e3), query="uncertain", teacher_budget=8
+        teacher,
+        LogisticRegression(C=1e3),
+        query="uncertain",
+        teacher_budget=8,
+        classes=[0, 1],
     ).fit(rows[:, None])
     assert answered(model)[[40, 41]].all()
 
@@ -560,10 +581,9 @@ def test_diverse_rows_cover_what_chance_leaves_out():
     def teacher(x):
         return np.c_[x[:, 0] > 5, x[:, 0] <= 5].astype(float)
 
+    params = {"teacher_budget": 8, "random_state": 1, "classes": [0, 1]}
     far = [
-        answered(
-            distiller(teacher, query=query, teacher_budget=8, random_state=1).fit(rows)
-        )[190:].sum()
+        answered(distiller(teacher, query=query, **params).fit(rows))[190:].sum()
         for query in ("diverse", "random")
     ]
     assert far[0] >= 5 > far[1]
@@ -629,8 +649,9 @@ def test_metadata_routing():
 
 def test_order_of_the_rows_does_not_matter():
     order = np.random.default_rng(1).permutation(100)
-    model = distiller(None, LogisticRegression()).fit(ROWS, teacher_proba=TRUTH)
-    mixed = distiller(None, LogisticRegression())
+    model = distiller(None, LogisticRegression(), classes=NAMES)
+    model.fit(ROWS, teacher_proba=TRUTH)
+    mixed = distiller(None, LogisticRegression(), classes=NAMES)
     mixed.fit(ROWS[order], teacher_proba=TRUTH[order])
     assert_allclose(model.predict_proba(X), mixed.predict_proba(X))
 
@@ -668,7 +689,7 @@ def test_frames_reach_teacher_and_student_as_they_are(library):
         seen.append(rows)
         return FOREST.predict_proba(np.asarray(rows[list("abcde")], dtype=float))
 
-    model = frame_model(teacher, teacher_budget=20)
+    model = frame_model(teacher, teacher_budget=20, classes=NAMES)
     frame = container(table(ROWS))
     model.fit(frame, X_unlabeled=container(table(X[250:300])))
     assert all(type(rows) is type(frame) for rows in seen)
@@ -684,9 +705,10 @@ def test_frames_reach_teacher_and_student_as_they_are(library):
 
 
 def test_containers_give_the_same_student():
-    arrays = distiller(FOREST.predict_proba, teacher_budget=30).fit(ROWS)
+    params = {"teacher_budget": 30, "classes": NAMES}
+    arrays = distiller(FOREST.predict_proba, **params).fit(ROWS)
     frames = distiller(
-        lambda rows: FOREST.predict_proba(rows.to_numpy()), teacher_budget=30
+        lambda rows: FOREST.predict_proba(rows.to_numpy()), **params
     ).fit(pd.DataFrame(ROWS, columns=list("abcde")))
     assert_array_equal(
         frames.predict_proba(pd.DataFrame(X, columns=list("abcde"))),
@@ -698,8 +720,9 @@ def test_missing_cells():
     holes = ROWS.copy()
     holes[::7, 1] = np.nan
     model = distiller(
-        lambda rows: FOREST.predict_proba(np.nan_to_num(rows)), teacher_budget=40
-    ).fit(holes)
+        lambda rows: FOREST.predict_proba(np.nan_to_num(rows)), teacher_budget=40,
+        classes=NAMES,
+    ).fit(holes)  # fmt: skip
     assert model.n_teacher_calls_ == 40
     assert np.isfinite(model.predict_proba(holes)).all()
 

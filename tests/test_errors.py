@@ -282,7 +282,7 @@ def test_other_ways_to_partition():
         (lambda y: np.where(y == 0, np.inf, y), "y contains infinity"),
         (lambda y: y[:-1], r"\[90, 89\]"),
         (lambda y: y[:0], "sample|empty"),
-        (lambda y: np.where(y == 0, None, y.astype(object)), "label type"),
+        (lambda y: np.where(y == 0, None, y.astype(object)), "34 missing label"),
         (lambda y: pd.Series(["p", None, "q"] * 30), "missing|NaN|None"),
         (lambda y: np.array(["p", 1, 2], dtype=object)[y], "label type"),
     ],

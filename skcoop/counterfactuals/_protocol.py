@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._predictions import probability_table
+
 # Probabilities closer than this are the same probability.
 TOLERANCE = 1e-9
 
@@ -134,8 +136,7 @@ def target_probability(proba: NDArray[np.float64], alpha: float) -> NDArray[np.f
 
 def true_class_proba(teacher: Any, X: Any, y: Any) -> NDArray[np.float64]:
     """Return the teacher's probability of each row's own class, 0 where unknown."""
-    proba = np.asarray(teacher.predict_proba(X), dtype=np.float64)
-    match = np.asarray(y, dtype=object)[:, None] == np.asarray(
-        teacher.classes_, dtype=object
-    )
+    known = np.asarray(teacher.classes_)
+    proba = probability_table(teacher.predict_proba(X), known, X, "The teacher")
+    match = np.asarray(y, dtype=object)[:, None] == known.astype(object)
     return np.where(match, proba, 0.0).sum(axis=1)

@@ -17,6 +17,7 @@ from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._permissions import Permissions
+from skcoop._predictions import probability_table
 from skcoop._row_labels import joined_labels, replaced_labels
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
@@ -158,15 +159,9 @@ class Search:
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        proba = self.teacher.predict_proba(self.codec.decode(Z, labels))
-        proba = np.asarray(proba, dtype=np.float64)
-        if proba.shape != (len(Z), len(self.teacher.classes_)):
-            raise ValueError(
-                f"The teacher's predict_proba returned an array of shape "
-                f"{proba.shape} for {len(Z)} rows and {len(self.teacher.classes_)} "
-                "classes."
-            )
-        return proba
+        X = self.codec.decode(Z, labels)
+        answer, known = self.teacher.predict_proba(X), np.asarray(self.teacher.classes_)
+        return probability_table(answer, known, X, "The teacher")
 
     def ask_for(self, codes: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the probability of one class for each encoded row."""
