@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from skcoop._errors import renamed
 from skcoop._frames import FloatMatrix, take
-from skcoop._members import columns_of, holds_negatives, misses_one
+from skcoop._kinds import advice
+from skcoop._members import holds_negatives, misses_one
+from skcoop._names import columns_of
 
 # Rows in one call. What a call that fails half-way has answered is lost with it.
 _BATCH = 50
@@ -28,7 +31,19 @@ def check_teacher(teacher: Any) -> None:
             f"teacher must be a fitted classifier or a callable, got the class "
             f"{teacher!r}. Hand in a fitted instance."
         )
-    if not hasattr(teacher, "predict_proba") or not hasattr(teacher, "fit"):
+    if not hasattr(teacher, "fit"):
+        return
+    _check_fitted(teacher)
+    if not (hasattr(teacher, "predict_proba") or callable(teacher)):
+        raise ValueError(
+            f"The teacher {teacher!r} has no predict_proba, and probabilities are what "
+            "it is asked for. A CalibratedClassifierCV around a classifier has it."
+            + advice("classifier", teacher)
+        )
+
+
+def _check_fitted(teacher: Any) -> None:
+    if not hasattr(teacher, "__sklearn_tags__"):  # who knows?
         return
     try:
         check_is_fitted(teacher)
@@ -235,10 +250,8 @@ class Inquiry:
         try:
             answer = getattr(self.teacher, "predict_proba", self.teacher)(X)
         except Exception as error:
-            error.add_note(
-                f"Raised by the teacher, asked about {len(rows)} rows. {self._kept()}"
-            )
-            raise
+            prefix = f"The teacher, asked about {len(rows)} rows"
+            raise renamed(error, prefix, self._kept()) from error
         proba = self._as_probabilities(answer, len(rows))
         faults = faults_of(proba)
         good = np.setdiff1d(np.arange(len(rows)), list(faults))

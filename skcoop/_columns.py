@@ -16,7 +16,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skcoop._errors import named
 from skcoop._members import FittedMember, Member
+from skcoop._names import places_of
 from skcoop._task import Task
 
 
@@ -38,7 +40,8 @@ def _declared_choice(task: Task, member: Member) -> Any:
         (name, step if step == "drop" else "passthrough", columns)
         for name, step, columns in first.transformers
     ]
-    return clone(first).set_params(transformers=choice).fit(task.X)
+    with named(f"Member {member.name!r}", "choosing its columns"):
+        return clone(first).set_params(transformers=choice).fit(task.X)
 
 
 def _first_step(estimator: Any) -> Any:
@@ -68,16 +71,24 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
     reads : ndarray of bool, shape (n_features,)
         Columns outside of it cannot change the model's answer.
     """
-    everything = np.ones(len(names), dtype=bool)
     if isinstance(estimator, FittedMember):
         return columns_read(estimator.estimator, names)
+    try:
+        places = places_of(estimator, names)
+    except ValueError:  # these are no names: an array is read by position
+        places = None
+    if places is None:
+        return _reads(estimator, names)
+    reads = np.zeros(len(names), dtype=bool)
+    reads[list(places)] = _reads(estimator, [names[place] for place in places])
+    return reads
+
+
+def _reads(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
+    """Find the columns read among those that the model was fitted on, in its order."""
+    everything = np.ones(len(names), dtype=bool)
     if isinstance(estimator, FrozenEstimator):
-        known = list(getattr(estimator, "feature_names_in_", names))
-        if not set(known) <= set(names):  # some libraries write names their own way
-            known = names
-        inner = columns_read(estimator.estimator, known)
-        read = [name for name, used in zip(known, inner, strict=True) if used]
-        return np.array([name in read for name in names], dtype=bool)
+        return columns_read(estimator.estimator, names)
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps]
         first = next((s for s in steps if s is not None and s != "passthrough"), None)
@@ -124,7 +135,7 @@ def _columns_chosen(
         for _, transformer, columns in estimator.transformers_:
             if not (isinstance(transformer, str) and transformer == "drop"):
                 chosen.update(_labels(columns, inputs))
-    return np.array([name in chosen for name in names], dtype=bool)
+    return np.array([name in chosen for name in inputs], dtype=bool)
 
 
 def _labels(columns: Any, inputs: list[Hashable]) -> list[Hashable]:

@@ -11,12 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    is_regressor,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 
@@ -38,11 +33,12 @@ from skcoop._compat import (
     _fit_context,
     _num_samples,
 )
-from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
+from skcoop._errors import named
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import FloatMatrix, TableSchema, take
-from skcoop._members import FittedMember, set_seeds
+from skcoop._kinds import advice, is_a
+from skcoop._members import FittedMember, LabelEncodedClassifier, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
@@ -204,7 +200,7 @@ class ComparativeDistiller(
 
     _model_name = "student_"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "teacher": [HasMethods("predict_proba"), callable, None],
+        "teacher": [HasMethods("predict_proba"), HasMethods("fit"), callable, None],
         "student": "no_validation",
         "teacher_budget": [Interval(Integral, 0, None, closed="left"), None],
         "comparison": [HasMethods(["fit", "predict"]), None],
@@ -331,13 +327,15 @@ class ComparativeDistiller(
         """Check what was handed in and lay it out, before anybody is asked."""
         check_teacher(self.teacher)
         check.check_learner("student", self.student)
-        if self.comparison is not None and not is_regressor(self.comparison):
+        if self.comparison is not None and not is_a("regressor", self.comparison):
             raise ValueError(
                 f"comparison must be a regressor, got {self.comparison!r}."
+                + advice("regressor", self.comparison)
             )
         # First the labels: checking them resets what is known of the columns.
         labels = None if y is None else check.check_labels(self, y)
         X = check.check_table(self, X, reset=True)
+        check.check_known_columns("The teacher", self.teacher, X)
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
         X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
@@ -490,17 +488,24 @@ class ComparativeDistiller(
     ) -> Any:
         rows, targets, weights = study.training_set(source, hidden)
         X = take(study.pool.X, rows)
-        with named(f"Raised while fitting the student on {len(rows)} rows."):
-            return fit_soft(
-                self.student, X, targets, study.classes, weights=weights, seed=seed
+        with named("The student", f"fitted on {len(rows)} rows"):
+            student = fit_soft(
+                self.student,
+                X,
+                targets,
+                study.classes,
+                weights=weights,
+                seed=seed,
+                translate=study.translates,
             )
+        study.translates |= isinstance(student, LabelEncodedClassifier)
+        return student
 
     def _answer_of(
         self, study: Study, student: Any, rows: NDArray[np.intp]
     ) -> FloatMatrix:
-        student = FittedMember("student", student, study.classes)
-        with named(f"Raised while the student answered for {len(rows)} rows."):
-            return student.predict_proba(take(study.pool.X, rows))
+        student = FittedMember("student", student, study.classes, "The student")
+        return student.predict_proba(take(study.pool.X, rows))
 
     def _report(self, study: Study, scores: pd.DataFrame, source: str) -> None:
         if self.verbose:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skcoop._errors import named
 from skcoop._frames import TableSchema
 from skcoop._members import align
 from skcoop._validation import check_no_missing, check_table
@@ -63,7 +64,9 @@ class ModelDelegate:
             X = self._schema.conform(check_table(self, X, reset=False))
         if self._refuses_missing:
             check_no_missing(X)
-        return getattr(getattr(self, self._model_name), method)(X)
+        ask = getattr(getattr(self, self._model_name), method)
+        with named(f"The {self._model_name[:-1]}", f"asked to {method}"):
+            return ask(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted class of each row.

@@ -32,7 +32,7 @@ from skcoop._cooperation import (
     cross_fit,
     fit_members,
     refit_members,
-    rows_of,
+    rows_of_each,
 )
 from skcoop._deficiencies import (
     pairs_with_news,
@@ -40,13 +40,14 @@ from skcoop._deficiencies import (
     rehearsed_rows,
 )
 from skcoop._ensemble import MemberEnsemble
+from skcoop._errors import named
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import decide, present_scores
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
-    able_to_teach,
+    Teachers,
     fit_any_labels,
     make_member,
     set_seeds,
@@ -73,6 +74,10 @@ def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
         return True
     final = getattr(self, "final_estimator_", self.combine)
     return hasattr(final, "predict_proba")
+
+
+def _who_combines(final: Any) -> str:
+    return f"The final estimator {type(final).__name__}"
 
 
 class CooperativeDistiller(MemberEnsemble):
@@ -356,7 +361,6 @@ class CooperativeDistiller(MemberEnsemble):
         initial = fit_members(task, members, progress, **jobs)
         find_columns(task, members, initial)
         students = np.array([not member.frozen for member in members])
-        teachers = able_to_teach(members)
 
         # 2. Judge every member on every row by a copy that did not see the row.
         everyone = [(k, None) for k in range(len(members))]
@@ -366,6 +370,8 @@ class CooperativeDistiller(MemberEnsemble):
         clock.say(f"{len(members)} members fitted and judged")
 
         judgements = list(unimproved)
+        teaching = Teachers(members)
+        teachers = teaching.ask([judgement.copies for judgement in judgements])
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         scores = present_scores(task, members, judgements, self.accept)
         record = Record(task, members, rows, scores)
@@ -414,6 +420,7 @@ class CooperativeDistiller(MemberEnsemble):
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
+            teachers = teaching.ask([judgement.copies for judgement in judgements])
             clock.say_round(number, len(improved), len(verdicts), lessons)
             stop = part.end(
                 **data,
@@ -500,10 +507,7 @@ class CooperativeDistiller(MemberEnsemble):
             own = np.arange(len(rows))
             if task.owners is not None:
                 own = np.flatnonzero(task.owners == number)
-            metadata = {
-                key: rows_of(value, rows, len(y))
-                for key, value in routed[name]["fit"].items()
-            }
+            metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
             check.check_silo(member, task.y)
             members.append(member)
@@ -533,8 +537,8 @@ class CooperativeDistiller(MemberEnsemble):
             ],
             seed,
         )
-        named = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
-        named.update(zip([m.name for m in members], fitted, strict=True))
+        by_name = Bunch(**dict.fromkeys(dict(self.estimators), "drop"))
+        by_name.update(zip([m.name for m in members], fitted, strict=True))
         return {
             "classes_": task.classes,
             "_schema": TableSchema(task.X),
@@ -542,7 +546,7 @@ class CooperativeDistiller(MemberEnsemble):
             "history_": record.history(),
             "scores_": record.score_table(),
             "initial_estimators_": list(initial),
-            "named_estimators_": named,
+            "named_estimators_": by_name,
             "final_estimator_": final,
             "estimators_": list(fitted),
         }
@@ -583,7 +587,11 @@ class CooperativeDistiller(MemberEnsemble):
         # scikit-learn 1.6 would send even this to wherever the jobs are.
         at_home = parallel_config("sequential") if own else nullcontext()
         # The weights go to the last step by its name, whoever has requested what.
-        with at_home, config_context(enable_metadata_routing=False):
+        with (
+            at_home,
+            config_context(enable_metadata_routing=False),
+            named(_who_combines(final), f"fitted on {len(features)} rows"),
+        ):
             return fit_any_labels(final, features, task.y, weights)
 
     @property
@@ -624,7 +632,8 @@ class CooperativeDistiller(MemberEnsemble):
         proba = self._member_proba(X)
         if self.final_estimator_ is None:
             return soft_vote(proba)
-        return self.final_estimator_.predict_proba(stacked(proba))
+        with named(_who_combines(self.final_estimator_), "asked for probabilities"):
+            return self.final_estimator_.predict_proba(stacked(proba))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted class of each row.
@@ -641,7 +650,8 @@ class CooperativeDistiller(MemberEnsemble):
         """
         proba = self._member_proba(X)
         if self.final_estimator_ is not None:
-            return self.final_estimator_.predict(stacked(proba))
+            with named(_who_combines(self.final_estimator_), "asked for classes"):
+                return self.final_estimator_.predict(stacked(proba))
         if self.combine == "hard":
             return self.classes_[hard_vote(proba)]
         return self.classes_[soft_vote(proba).argmax(axis=1)]

@@ -16,6 +16,7 @@ from joblib import delayed
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.parallel import delayed as with_settings
 
+from skcoop._errors import able_to_travel
 from skcoop._warnings import (
     Caught,
     distinct,
@@ -98,6 +99,12 @@ def _run(
     """Return what a call returned, and what it warned about in another process."""
     if os.getpid() == home or not in_main_thread():
         return function(*args, **kwargs), []
-    with warnings.catch_warnings(record=True) as caught:
-        result = function(*args, **kwargs)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            result = function(*args, **kwargs)
+    except Exception as error:
+        twin = able_to_travel(error)
+        if twin is error:
+            raise
+        raise twin from error
     return result, portable(distinct(caught))

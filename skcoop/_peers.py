@@ -24,9 +24,10 @@ from skcoop._compat import (
     _num_samples,
     _VisualBlock,
 )
-from skcoop._cooperation import describe, rows_of
+from skcoop._cooperation import rows_of_each
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers
+from skcoop._errors import describe
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema, take
 from skcoop._leader import Verdict, decide, score
@@ -301,7 +302,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             try:
                 teach_peers(task, peers, views, own_targets, seed, n_jobs=self.n_jobs)
             except Exception as error:  # peers are the user's: what was good stays
-                failure = " ".join([describe(error), *getattr(error, "__notes__", [])])
+                failure = describe(error)
                 history.append(
                     _line(number + 1, "group", np.nan, np.nan, False, failure)
                 )
@@ -357,10 +358,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         members = []
         for name, estimator in models:
             check.check_frozen(name, estimator, task.X, task.classes)
-            metadata = {
-                key: rows_of(value, rows, len(y))
-                for key, value in routed[name]["fit"].items()
-            }
+            metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             if name == "leader" or self.n_rounds > 1:
                 check.check_only_weights(name, estimator, metadata)
             own = np.arange(len(rows))
@@ -511,7 +509,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         check_is_fitted(self)
         X = self._schema.conform(check.check_table(self, X, reset=False))
         proba = [
-            FittedMember(name, model, self.classes_).answer_without_writing(X)
+            FittedMember(name, model, self.classes_, f"Peer {name!r}").answer_without_writing(X)
             for name, model in self.peers_.items()
         ]
         return self.attention_.weights(np.array(proba))

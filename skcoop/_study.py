@@ -52,6 +52,8 @@ class Study:
         The answers that were there before, by row of X.
     schema : TableSchema
         Container and types of X.
+    translates : bool
+        Whether the student is known to take no labels but 0, 1, ...
     """
 
     pool: Pool
@@ -63,6 +65,7 @@ class Study:
     given_folds: NDArray[np.intp] | None
     handed_in: FloatMatrix
     schema: TableSchema
+    translates: bool = False
 
     @property
     def classes(self) -> NDArray[Any]:

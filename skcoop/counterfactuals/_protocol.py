@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._errors import named
+from skcoop._names import columns_of
+
 # Probabilities closer than this are the same probability.
 TOLERANCE = 1e-9
 
@@ -131,9 +134,16 @@ def target_probability(proba: NDArray[np.float64], alpha: float) -> NDArray[np.f
     return proba + alpha * (1.0 - proba)
 
 
+def ask(teacher: Any, X: Any) -> NDArray[np.float64]:
+    """Return a teacher's probabilities for rows; it reads their columns by name."""
+    with named("The teacher", f"asked about {X.shape[0]} rows"):
+        proba = teacher.predict_proba(columns_of(teacher, X))
+        return np.asarray(proba, dtype=np.float64)
+
+
 def true_class_proba(teacher: Any, X: Any, y: Any) -> NDArray[np.float64]:
     """Return the teacher's probability of each row's own class, 0 where unknown."""
-    proba = np.asarray(teacher.predict_proba(X), dtype=np.float64)
+    proba = ask(teacher, X)
     match = np.asarray(y, dtype=object)[:, None] == np.asarray(
         teacher.classes_, dtype=object
     )

@@ -18,7 +18,7 @@ from skcoop._compat import InvalidParameterError
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._task import content_keys, mixed
-from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
+from skcoop.counterfactuals._protocol import TOLERANCE, ask, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
 from skcoop.counterfactuals._walk import Asked, Walk, blocks, nearest_of_each
 
@@ -201,8 +201,7 @@ class Search:
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        proba = self.teacher.predict_proba(self.codec.decode(Z))
-        proba = np.asarray(proba, dtype=np.float64)
+        proba = ask(self.teacher, self.codec.decode(Z))
         if proba.shape != (len(Z), len(self.teacher.classes_)):
             raise ValueError(
                 f"The teacher's predict_proba returned an array of shape "
