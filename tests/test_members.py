@@ -677,9 +677,9 @@ class Stubborn(Odd):
 
 
 def test_member_that_cannot_be_fitted_is_named():
-    with pytest.raises(RuntimeError, match="no licence") as error:
+    message = "^Member 'stubborn', fitted on 90 rows and 0 lessons: no licence$"
+    with pytest.raises(RuntimeError, match=message):
         distiller(tree(), ("stubborn", Stubborn())).fit(X, y)
-    assert "'stubborn'" in "".join(error.value.__notes__)
 
 
 @pytest.mark.parametrize(
