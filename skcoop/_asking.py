@@ -31,19 +31,19 @@ def check_teacher(teacher: Any) -> None:
             f"teacher must be a fitted classifier or a callable, got the class "
             f"{teacher!r}. Hand in a fitted instance."
         )
-    if not hasattr(teacher, "fit"):
-        return
-    _check_fitted(teacher)
-    if not (hasattr(teacher, "predict_proba") or callable(teacher)):
+    if hasattr(teacher, "fit"):
+        _check_fitted(teacher)
+    if not (teacher is None or callable(teacher) or hasattr(teacher, "predict_proba")):
         raise ValueError(
-            f"The teacher {teacher!r} has no predict_proba, and probabilities are what "
-            "it is asked for. A CalibratedClassifierCV around a classifier has it."
-            + advice("classifier", teacher)
+            "teacher must be a fitted classifier with predict_proba, a callable or "
+            f"None, got {teacher!r}. A CalibratedClassifierCV around a classifier has "
+            f"predict_proba.{advice('classifier', teacher)}"
         )
 
 
 def _check_fitted(teacher: Any) -> None:
-    if not hasattr(teacher, "__sklearn_tags__"):  # who knows?
+    """Raise an error if scikit-learn says that a teacher is not fitted."""
+    if not hasattr(teacher, "__sklearn_tags__"):
         return
     try:
         check_is_fitted(teacher)
@@ -52,6 +52,8 @@ def _check_fitted(teacher: Any) -> None:
             f"The teacher {teacher!r} is not fitted. It is asked, never fitted: fit it "
             "before you hand it in."
         ) from error
+    except AttributeError:  # a model inside of it is none of scikit-learn's
+        return
 
 
 def classes_of_answers(

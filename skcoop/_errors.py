@@ -39,10 +39,12 @@ class named:
         trace: TracebackType | None,
     ) -> None:
         """Raise an error of the same type with the name."""
-        if not isinstance(error, Exception) or hasattr(error, _MARK):
+        if not isinstance(error, Exception) or has_name(error):
             return
-        if not str(error).startswith(self.who):
-            raise renamed(error, f"{self.who}, {self.step}") from error
+        if str(error).startswith(self.who):
+            setattr(error, _MARK, True)
+            return
+        raise renamed(error, f"{self.who}, {self.step}") from error
 
 
 def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
@@ -68,6 +70,11 @@ def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
     twin = next(_twins(error, message))
     setattr(twin, _MARK, True)
     return twin
+
+
+def has_name(error: BaseException) -> bool:
+    """Tell whether an error is known to come from a model or engine of the user's."""
+    return hasattr(error, _MARK)
 
 
 def able_to_travel(error: Exception) -> Exception:

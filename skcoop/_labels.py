@@ -42,9 +42,9 @@ def may_be_about_labels(error: Exception, y: NDArray[Any]) -> bool:
     # Searches quote tracebacks, whose lines of code are indented.
     said = [line for line in str(error).splitlines() if not line.startswith(" ")]
     text = "\n".join(said)
-    labels = np.unique(y).tolist()
-    words = {str(label) for label in labels} | {type(label).__name__ for label in labels}
-    words |= {y.dtype.type.__name__, y.dtype.str}
+    words = {y.dtype.type.__name__, y.dtype.str}
+    for label in np.unique(y).tolist():
+        words |= {str(label), type(label).__name__}
     named = (re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) for word in words)
     return bool(_OF_LABELS.search(text)) or any(named)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 from skcoop._frames import column_names, is_frame, select
@@ -67,9 +66,7 @@ def _names_of(estimator: Any) -> Any:
     return getattr(estimator, "feature_names_", None) if names is None else names
 
 
-def places_of(
-    estimator: Any, labels: Sequence[Hashable]
-) -> Sequence[int] | None:
+def places_of(estimator: Any, labels: Sequence[Hashable]) -> Sequence[int] | None:
     """Return where the columns of a fitted model stand in a table, in its order.
 
     Returns
@@ -92,22 +89,29 @@ def _places(
 ) -> tuple[int, ...] | None:
     for spell in _SPELLINGS:
         written = [spell(label) for label in labels]
-        counts, place = Counter(written), dict(zip(written, count()))
+        counts = Counter(written)
         if all(counts[name] == 1 for name in names):
+            place = {name: position for position, name in enumerate(written)}
             places = tuple(place[name] for name in names)
             return None if places == tuple(range(len(labels))) else places
     made_up = any(names == tuple(map(call, range(len(names)))) for call in _MADE_UP)
     if made_up or not any(isinstance(label, str) for label in labels):
         return None  # one of the two has no names
+    raise ValueError(_why_not(names, labels))
+
+
+def _why_not(names: tuple[Hashable, ...], labels: tuple[Hashable, ...]) -> str:
+    """Say which columns of a model are missing in a table, or there more than once."""
     known = {spell(label) for label in labels for spell in _SPELLINGS}
     absent = [str(name) for name in names if name not in known]
     if absent:
-        raise ValueError(
+        return (
             f"it was fitted with the columns {absent}, which X lacks. Add them (they "
             "may be missing values)."
         )
-    alike = [label for label in labels if _SPELLINGS[-1](label) in names]
-    raise ValueError(
+    written = Counter(_SPELLINGS[-1](label) for label in labels)
+    alike = [label for label in labels if written[_SPELLINGS[-1](label)] > 1]
+    return (
         f"which of the columns {alike} of X it was fitted on cannot be told: its "
         "library writes some of them alike. Rename them, in X and for the model."
     )

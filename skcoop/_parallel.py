@@ -16,7 +16,7 @@ from joblib import delayed
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.parallel import delayed as with_settings
 
-from skcoop._errors import able_to_travel
+from skcoop._errors import able_to_travel, has_name
 from skcoop._warnings import (
     Caught,
     distinct,
@@ -72,7 +72,7 @@ def _in_spite_of_faults(calls: list[Any], n_jobs: int | None) -> list[Any]:
         )
         return list(Parallel(n_jobs=n_jobs)(calls))
     except (PicklingError, OSError) as error:
-        if not _is_full_disk(error):
+        if has_name(error) or not _is_full_disk(error):
             raise
         warn(
             "The disk that joblib shares tables through is full; its work is done "

@@ -508,10 +508,11 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         """
         check_is_fitted(self)
         X = self._schema.conform(check.check_table(self, X, reset=False))
-        proba = [
-            FittedMember(name, model, self.classes_, f"Peer {name!r}").answer_without_writing(X)
+        peers = [
+            FittedMember(name, model, self.classes_, f"Peer {name!r}")
             for name, model in self.peers_.items()
         ]
+        proba = [peer.answer_without_writing(X) for peer in peers]
         return self.attention_.weights(np.array(proba))
 
     def get_metadata_routing(self) -> MetadataRouter:

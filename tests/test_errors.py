@@ -498,7 +498,9 @@ def test_member_that_raises_in_all_refits():
     ]
     group = members(broken=Counting("broken", when=lambda X: len(X) > 30, max_depth=3))
     model = distiller(group, n_rounds=1)
-    failure = r"Trouble: Member 'broken', fitted on \d+ rows and \d+ lessons: out of mem"
+    failure = (
+        r"Trouble: Member 'broken', fitted on \d+ rows and \d+ lessons: out of memo"
+    )
     with pytest.warns(UserWarning, match=f"'broken'.*{failure}") as caught:
         model.fit(X, y, silos=owner)
     assert len(caught) == 1

@@ -709,7 +709,7 @@ class Broken(GaussianNB):
 
 
 def test_error_names_the_peer():
-    with pytest.raises(RuntimeError, match="^Peer 'odd', fitted on 90 rows: no$"):
+    with pytest.raises(RuntimeError, match=r"^Peer 'odd', fitted on 90 rows: no$"):
         distiller(group=peers(odd=Broken())).fit(X, y)
 
 
