@@ -42,7 +42,7 @@ def may_be_about_labels(error: Exception, y: NDArray[Any]) -> bool:
     # Searches quote tracebacks, whose lines of code are indented.
     said = [line for line in str(error).splitlines() if not line.startswith(" ")]
     text = "\n".join(said)
-    words = {y.dtype.type.__name__, y.dtype.str}
+    words = {y.dtype.type.__name__, repr(y.dtype)}
     for label in np.unique(y).tolist():
         words |= {str(label), type(label).__name__}
     named = (re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) for word in words)

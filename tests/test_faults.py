@@ -466,6 +466,52 @@ def test_other_faults_of_sending_are_the_users_to_see(monkeypatch, tmp_path, num
     assert_nothing_fitted(model)
 
 
+class Crowded(ValueError):
+    """Cannot be read by another process: its constructor wants two numbers."""
+
+    def __init__(self, n_rows, most):
+        super().__init__(f"{n_rows} rows are more than {most}")
+        self.most = most
+
+
+class Small(GaussianNB):
+    def fit(self, X, y):
+        raise Crowded(len(X), 5)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_errors_from_another_process_say_what_they_are(n_jobs):
+    """One that cannot be read there would break the pool, and hide itself."""
+    model = cooperative(Small(), n_rounds=0, n_jobs=n_jobs)
+    message = "^Member 'odd', fitted on 60 rows and 0 lessons: 60 rows are more than 5$"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=message) as error:
+            model.fit(X, Y)
+    assert isinstance(error.value, Crowded) == (n_jobs is None)
+    assert error.value.most == 5
+
+
+class Hoarder(GaussianNB):
+    """Counts its fits, each of which finds a disk of its own full."""
+
+    fits = 0
+
+    def fit(self, X, y):
+        type(self).fits += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_full_disk_of_a_member_is_its_own_error():
+    """Nothing that joblib sends was the reason: no warning, no second attempt."""
+    Hoarder.fits = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(OSError, match=r"^Member 'odd', fitted.*No space left"):
+            cooperative(Hoarder(), n_rounds=0).fit(X, Y)
+    assert Hoarder.fits == 1
+
+
 # Interrupted anywhere
 
 

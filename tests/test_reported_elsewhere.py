@@ -222,11 +222,21 @@ def test_what_xgboost_complains_of_is_said_with_labels_that_are_text(trouble, wr
         assert "Invalid classes" in str(caught.value.__cause__.__context__)
 
 
-def test_names_that_xgboost_forbids_are_said_with_labels_that_are_text():
-    """LightGBM #6202: the names are what is wrong, not the labels."""
-    model = cooperate(xgboost_classifier(), GaussianNB())
-    with pytest.raises(ValueError, match=r"'m0'.*feature_names must be string"):
-        model.fit(FRAME.rename(columns={"b": "b<1"}), YES_NO)
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (xgboost_classifier, "b<1", "feature_names must be string"),
+        (lightgbm_classifier, "{b}", "JSON characters in feature name"),
+    ],
+)
+def test_names_that_a_library_forbids_are_said_with_labels_that_are_text(
+    make, name, message
+):
+    """LightGBM #6202, xgboost #8479: the names are wrong, not the labels."""
+    model = cooperate(make(), GaussianNB())
+    with pytest.raises(Exception, match=f"^Member 'm0', fitted .*{message}") as caught:
+        model.fit(FRAME.rename(columns={"b": name}), YES_NO)
+    assert type(caught.value) is type(caught.value.__cause__)
 
 
 class Failing(GaussianNB):
@@ -613,6 +623,10 @@ class TurnedRound(BaseEstimator, ClassifierMixin, Duck):
     set_params = BaseEstimator.set_params
 
 
+class MixinAlone(ClassifierMixin, Duck):
+    pass
+
+
 class Halfway(BaseEstimator):
     fit, predict_proba, predict = Duck.fit, Duck.predict_proba, Duck.predict
 
@@ -623,6 +637,7 @@ class Whole(ClassifierMixin, BaseEstimator):
 
 ADVICE = {
     Duck: r"Derive it.*: class Duck\(ClassifierMixin, BaseEstimator\)",
+    MixinAlone: r"Derive it.*: class MixinAlone\(ClassifierMixin, BaseEstimator\)",
     TurnedRound: r"before ClassifierMixin.*: class TurnedRound\(ClassifierMixin, Base",
     Halfway: r"derive it from ClassifierMixin too: class Halfway\(ClassifierMixin, Bas",
 }
@@ -637,7 +652,7 @@ AROUND = {
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("kind", ADVICE)
 def test_class_that_scikit_learn_does_not_know_is_told_what_it_lacks(kind, around):
-    """scikit-learn #31555."""
+    """scikit-learn #31555, #30479."""
     model, advice = AROUND[around](kind()), ADVICE[kind]
     with pytest.raises(ValueError, match=f"(?s)'m0' should be a class.*{advice}"):
         cooperate(model, GaussianNB()).fit(FRAME, YES_NO)
@@ -655,7 +670,7 @@ def test_class_with_its_mixins_in_order_is_a_member():
     assert cooperate(Whole(), shallow()).fit(FRAME, YES_NO).score(FRAME, YES_NO) > 0.6
 
 
-@pytest.mark.parametrize("kind", [Duck, TurnedRound, Halfway])
+@pytest.mark.parametrize("kind", [Duck, MixinAlone, TurnedRound, Halfway])
 @pytest.mark.parametrize("wrap", [as_it_is, FrozenEstimator])
 def test_a_teacher_needs_nothing_but_predict_proba(kind, wrap):
     """scikit-learn #31555: it is asked and neither copied nor fitted."""
