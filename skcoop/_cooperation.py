@@ -164,7 +164,7 @@ def _judge(
         return copy.predict_proba(take(task.X, held_out))
     except Exception as error:
         if task.owners is not None:
-            error.add_note("Members judge rows of all silos and must be able to.")
+            error.add_note("Members judge rows of all silos, which they have to read.")
         raise
 
 

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any, cast
 
-# Marks an error that has its name: who was asked last knows best.
+# Marks an error that is known to come from a model or engine of the user's.
 _MARK = "_skcoop_named"
 
 
 class named:
     """Put a name before the message of any error that leaves a ``with`` block.
 
-    An error that has a name already, and what is no error (an interrupt), pass as they
+    What begins with the name already, and what is no error (an interrupt), pass as they
     are.
 
     Parameters
@@ -39,12 +40,8 @@ class named:
         trace: TracebackType | None,
     ) -> None:
         """Raise an error of the same type with the name."""
-        if not isinstance(error, Exception) or has_name(error):
-            return
-        if str(error).startswith(self.who):
-            setattr(error, _MARK, True)
-            return
-        raise renamed(error, f"{self.who}, {self.step}") from error
+        if isinstance(error, Exception) and not str(error).startswith(self.who):
+            raise renamed(error, f"{self.who}, {self.step}") from error
 
 
 def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
@@ -104,6 +101,8 @@ def _twins(error: Exception, message: str) -> Iterator[Exception]:
             twin = kind.__new__(kind, message)
             twin.args = (message,)
             vars(twin).update(vars(error))
+            if isinstance(error, OSError) and isinstance(twin, OSError):
+                twin.errno = error.errno
             shown = str(twin)
         except Exception:  # a type that makes up its own message: its base will do
             continue
@@ -113,7 +112,7 @@ def _twins(error: Exception, message: str) -> Iterator[Exception]:
 
 def _survives(error: Exception) -> bool:
     try:
-        make, args, *_ = error.__reduce_ex__(2)  # type: ignore[misc]
+        make, args, *_ = cast(tuple[Any, ...], error.__reduce_ex__(2))
         return str(make(*args)) == str(error)
     except Exception:  # whatever a constructor raises that gets the wrong arguments
         return False

@@ -77,10 +77,11 @@ def codes_of(labels: Any, classes: NDArray[Any], where: str) -> NDArray[np.intp]
     given = np.asarray(labels).ravel().tolist()
     unknown = sorted({repr(label) for label in given if label not in codes})
     if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(
-            f"{where} holds the labels [{', '.join(unknown)}], but the rows that this "
-            f"model is fitted on have the labels {classes.tolist()} only. Leave rows "
-            f"with other labels out of {where}."
+            f"{where} holds the labels [{', '.join(unknown[:5])}]{more}, but the rows "
+            f"that this model is fitted on have the labels {classes.tolist()} only. "
+            f"Leave rows with other labels out of {where}."
         )
     return np.array([codes[label] for label in given], dtype=np.intp)
 
@@ -106,7 +107,7 @@ def _encoded(name: str, value: Any, classes: NDArray[Any]) -> Any:
         return [(X, codes_of(y, classes, name)) for X, y in _pairs(name, value)]
     if last in _LABELS_APART:
         if isinstance(value, tuple | list) and len(value) and np.ndim(value[0]):
-            return tuple(codes_of(part, classes, name) for part in value)
+            return type(value)(codes_of(part, classes, name) for part in value)
         return codes_of(value, classes, name)
     if _seems_to_hold_labels(last, value, classes):
         raise ValueError(
@@ -125,7 +126,8 @@ def _pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise ValueError(
             f"{name!r} must be a list of (X, y) pairs, as its labels have to be "
-            f"translated for a model that takes none but 0, 1, ..., got {value!r}."
+            "translated for a model that takes none but 0, 1, ..., got "
+            f"{type(value).__name__}."
         )
     return [tuple(pair) for pair in pairs]
 
@@ -138,9 +140,12 @@ def _seems_to_hold_labels(name: str, value: Any, classes: NDArray[Any]) -> bool:
         return True
     if isinstance(value, tuple | list) and any(np.ndim(part) for part in value):
         return any(_seems_to_hold_labels("", part, classes) for part in value)
-    cells = np.asarray(list(value) if isinstance(value, dict) else value, dtype=object)
-    texts = cells.ndim == 1 and len(cells) and all(isinstance(c, str) for c in cells)
-    return bool(texts) and set(cells) <= set(classes.tolist())
+    cells = np.asarray(list(value) if isinstance(value, dict) else value)
+    if cells.ndim != 1 or not len(cells) or cells.dtype.kind not in "OU":
+        return False
+    return all(isinstance(c, str) for c in cells) and set(cells) <= set(
+        classes.tolist()
+    )
 
 
 def with_codes(estimator: Any, classes: NDArray[Any]) -> Any:

@@ -343,14 +343,13 @@ def fit_any_labels(
     Whether it does is known from an earlier fit (`translate`), or an error that may be
     about labels tells. What it raises behind the translation is what matters.
     """
-    if count_from_zero(y):
-        return estimator.fit(X, y, **metadata)
+    translated = LabelEncodedClassifier(estimator)
     # LightGBM 4.7 translates y, and not the labels that come apart.
-    if not translate and not holds_labels_apart(metadata):
-        try:
-            return estimator.fit(X, y, **metadata)
-        except Exception as error:
-            if not may_be_about_labels(error, y):
-                raise
-            return LabelEncodedClassifier(estimator).fit(X, y, **metadata)
-    return LabelEncodedClassifier(estimator).fit(X, y, **metadata)
+    if translate or holds_labels_apart(metadata):
+        return (estimator if count_from_zero(y) else translated).fit(X, y, **metadata)
+    try:
+        return estimator.fit(X, y, **metadata)
+    except Exception as error:
+        if count_from_zero(y) or not may_be_about_labels(error, y):
+            raise
+        return translated.fit(X, y, **metadata)

@@ -162,7 +162,7 @@ def _fit_and_ask(
 
     jobs = [(k, own) for own in copies for k in range(len(members))]
     # The fits on all rows come first: they tell who needs labels that are 0, 1, ...
-    n_first = 0 if seed is not None or count_from_zero(task.y) else len(members)
+    n_first = 0 if seed is not None or count_from_zero(task.classes) else len(members)
     results = in_parallel((fit(*job) for job in jobs[:n_first]), n_jobs)
     for member, (model, _) in zip(members, results, strict=False):
         member.learn_from(model)

@@ -1,5 +1,7 @@
 """Situations from bug reports of other libraries of this field, named in each test."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -855,6 +857,15 @@ def test_errors_of_predictions_are_named(tired):
         assert caught.value.__cause__ is boom
 
 
+def test_each_distiller_in_a_distiller_is_named(tired):
+    """A name inside of a member does not say which member that is."""
+    tired.fails_in = {"fit": ValueError("boom")}
+    inner = cooperate(tired(), GaussianNB())
+    outer = lead(shallow(), inner, GaussianNB())
+    with pytest.raises(ValueError, match=r"^Peer 'p0', fitted.*: Member 'm0', fitted"):
+        outer.fit(FRAME, YES_NO)
+
+
 class Overwhelmed(ExtraTreesRegressor):
     def fit(self, X, y):
         raise ArithmeticError("too much")
@@ -884,7 +895,8 @@ def test_errors_of_regressors_and_engines_are_named(tired):
     with pytest.warns(UserWarning, match="Some teaching failed"):
         model.set_params(combine="soft").fit(*rows, silos=two_silos())
     failure = model.history_.set_index("teacher")["failure"]
-    assert failure.loc["m0"].startswith("ValueError: Member 'm0', asked about")
+    asked = r"ValueError: The engine Late, asked .*: Member 'm0', asked .*: boom"
+    assert re.fullmatch(asked, failure.loc["m0"])
     assert failure.loc["m1"].startswith('KeyError: "The engine Late, asked about')
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._errors import named
+from skcoop._members import FittedMember
 from skcoop._names import columns_of
 
 # Probabilities closer than this are the same probability.
@@ -136,6 +137,8 @@ def target_probability(proba: NDArray[np.float64], alpha: float) -> NDArray[np.f
 
 def ask(teacher: Any, X: Any) -> NDArray[np.float64]:
     """Return a teacher's probabilities for rows; it reads their columns by name."""
+    if isinstance(teacher, FittedMember):  # which names itself and its columns
+        return teacher.predict_proba(X)
     with named("The teacher", f"asked about {X.shape[0]} rows"):
         proba = teacher.predict_proba(columns_of(teacher, X))
         return np.asarray(proba, dtype=np.float64)
