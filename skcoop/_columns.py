@@ -17,8 +17,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skcoop._errors import named
+from skcoop._frames import column_names, is_frame
 from skcoop._members import FittedMember, Member
-from skcoop._names import places_of
+from skcoop._names import names_of, places_of
 from skcoop._task import Task
 
 
@@ -28,6 +29,49 @@ def find_columns(task: Task, members: Sequence[Member], fitted: Sequence[Any]) -
         if isinstance(model, DummyClassifier):
             model = _declared_choice(task, member)
         member.reads = columns_read(model, task.codec.names)
+
+
+def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:
+    """Raise an error if a frozen model cannot be asked about this task."""
+    if not isinstance(estimator, FrozenEstimator):
+        return
+    with named(f"The frozen member {name!r}", "asked for its classes"):
+        known = np.asarray(estimator.classes_)
+    if not np.isin(known.astype(object), classes.astype(object)).any():
+        raise ValueError(
+            f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
+            f"which is in y: {classes.tolist()}. Relabel y or the model."
+        )
+    check_columns(f"The frozen member {name!r}", estimator, X)
+
+
+def check_columns(who: str, model: Any, X: Any) -> None:
+    """Raise an error if a fitted model cannot be given the columns that it reads."""
+    labels = column_names(X)
+    try:
+        places = places_of(model, labels) if is_frame(X) else None
+    except ValueError as error:
+        raise ValueError(f"{who} cannot be asked: {error}") from error
+    if places is not None:
+        own = list(names_of(model) or ())
+        reads = columns_read(model, own)
+        absent = [
+            str(name)
+            for name, place, used in zip(own, places, reads, strict=True)
+            if used and place < 0
+        ]
+        if absent:
+            raise ValueError(
+                f"{who} was fitted with the columns {absent}, which X lacks. Add them "
+                "(they may be missing values), or do without the model."
+            )
+        return
+    width = getattr(model, "n_features_in_", len(labels))
+    if width != len(labels):
+        raise ValueError(
+            f"{who} was fitted on {width} features, X has {len(labels)}. Hand in data "
+            "frames, so that it can take its own by name."
+        )
 
 
 def _declared_choice(task: Task, member: Member) -> Any:
@@ -75,12 +119,17 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
         return columns_read(estimator.estimator, names)
     try:
         places = places_of(estimator, names)
-    except ValueError:  # these are no names: an array is read by position
+    except ValueError:  # who asks it will say so
         places = None
-    if places is None:
+    # An array has no names and is read by position.
+    if places is None or all(place < 0 for place in places):
         return _reads(estimator, names)
+    own = names_of(estimator) or ()
+    inner = _reads(
+        estimator, [names[j] if j >= 0 else n for j, n in zip(places, own, strict=True)]
+    )
     reads = np.zeros(len(names), dtype=bool)
-    reads[list(places)] = _reads(estimator, [names[place] for place in places])
+    reads[[j for j, used in zip(places, inner, strict=True) if used and j >= 0]] = True
     return reads
 
 

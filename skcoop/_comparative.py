@@ -24,6 +24,7 @@ from skcoop._asking import (
     classes_of_answers,
     holds_no_answer,
 )
+from skcoop._columns import check_columns
 from skcoop._comparisons import Estimates
 from skcoop._compat import (
     HasMethods,
@@ -335,7 +336,7 @@ class ComparativeDistiller(
         # First the labels: checking them resets what is known of the columns.
         labels = None if y is None else check.check_labels(self, y)
         X = check.check_table(self, X, reset=True)
-        check.check_known_columns("The teacher", self.teacher, X)
+        check_columns("The teacher", self.teacher, X)
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
         X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
@@ -387,7 +388,9 @@ class ComparativeDistiller(
 
     def _regressor(self, seed: int) -> Any:
         if self.comparison is not None:
-            return set_seeds(self.comparison, seed)
+            name = type(self.comparison).__name__
+            with named(f"The comparison regressor {name}", "copied"):
+                return set_seeds(self.comparison, seed)
         return ExtraTreesRegressor(25, max_features=0.4, random_state=seed)
 
     def _given_folds(

@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
-from skcoop._columns import find_columns
+from skcoop._columns import check_frozen, find_columns
 from skcoop._combine import hard_vote, soft_vote, stacked, top_class
 from skcoop._compat import (
     HasMethods,
@@ -503,7 +503,7 @@ class CooperativeDistiller(MemberEnsemble):
 
         members = []
         for number, (name, estimator) in enumerate(estimators):
-            check.check_frozen(name, estimator, task.X, task.classes)
+            check_frozen(name, estimator, task.X, task.classes)
             own = np.arange(len(rows))
             if task.owners is not None:
                 own = np.flatnonzero(task.owners == number)
@@ -578,7 +578,9 @@ class CooperativeDistiller(MemberEnsemble):
         if not self._stacks():
             return None
         own = isinstance(self.combine, str)
-        final = set_seeds(LogisticRegression() if own else self.combine, seed)
+        final = LogisticRegression() if own else self.combine
+        with named(_who_combines(final), "copied"):
+            final = set_seeds(final, seed)
         features = stacked(np.array([judgement.proba for judgement in judgements]))
         weights = {}
         if not (task.weights == task.weights[0]).all():

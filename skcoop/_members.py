@@ -275,9 +275,12 @@ def make_member(
 ) -> Member:
     """Set up one member; its columns are known once it has been fitted."""
     frozen = isinstance(estimator, FrozenEstimator)
+    if not frozen:
+        with named(f"Member {name!r}", "copied"):
+            estimator = set_seeds(estimator, seed)
     return Member(
         name=name,
-        estimator=estimator if frozen else set_seeds(estimator, seed),
+        estimator=estimator,
         rows=rows,
         frozen=frozen,
         reads=np.ones(n_features, dtype=bool),

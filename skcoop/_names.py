@@ -10,7 +10,7 @@ in another order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,14 @@ _SPELLINGS: tuple[Callable[[Hashable], Hashable], ...] = (
 _MADE_UP: tuple[Callable[[int], str], ...] = ("Column_{}".format, str)
 
 
+def names_of(estimator: Any) -> Sequence[Hashable] | None:
+    """Return the names of the columns that a fitted model remembers, if it does."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = getattr(estimator, "feature_names_", None)  # CatBoost
+    return None if names is None else tuple(names)
+
+
 def columns_of(estimator: Any, X: Any) -> Any:
     """Return the columns of a frame that a model was fitted on, in its order.
 
@@ -46,72 +54,67 @@ def columns_of(estimator: Any, X: Any) -> Any:
     Returns
     -------
     columns : ndarray or data frame
-        The columns, under their labels in X.
+        The columns, under their labels in X. One that X lacks is not there, so that
+        none can be taken for another.
 
     Raises
     ------
     ValueError
-        If X lacks a column, or has two that the model's library would write alike.
+        If X has two columns that the model's library would write alike.
     """
-    if _names_of(estimator) is None or not is_frame(X):
+    names = names_of(estimator)
+    if names is None or not is_frame(X):
         return X
     labels = column_names(X)
-    places = places_of(estimator, labels)
-    return X if places is None else select(X, [labels[place] for place in places])
+    places = _places(names, tuple(labels))
+    if places is None:
+        return X
+    return select(X, [labels[place] for place in places if place >= 0])
 
 
-def _names_of(estimator: Any) -> Any:
-    names = getattr(estimator, "feature_names_in_", None)
-    # CatBoost has its own word for it.
-    return getattr(estimator, "feature_names_", None) if names is None else names
-
-
-def places_of(estimator: Any, labels: Sequence[Hashable]) -> Sequence[int] | None:
+def places_of(estimator: Any, labels: Iterable[Hashable]) -> Sequence[int] | None:
     """Return where the columns of a fitted model stand in a table, in its order.
 
     Returns
     -------
     places : sequence of int or None
-        None if these are all columns as they stand, also for want of names.
+        -1 for a column that the table lacks. None if these are all columns as they
+        stand, also for want of names.
 
     Raises
     ------
     ValueError
         As :func:`columns_of` does.
     """
-    names = _names_of(estimator)
-    return None if names is None else _places(tuple(names), tuple(labels))
+    names = names_of(estimator)
+    return None if names is None else _places(names, tuple(labels))
 
 
 @lru_cache(maxsize=256)
 def _places(
     names: tuple[Hashable, ...], labels: tuple[Hashable, ...]
 ) -> tuple[int, ...] | None:
+    best = [-1] * len(names)
     for spell in _SPELLINGS:
         written = [spell(label) for label in labels]
-        counts = Counter(written)
-        if all(counts[name] == 1 for name in names):
-            place = {name: position for position, name in enumerate(written)}
-            places = tuple(place[name] for name in names)
-            return None if places == tuple(range(len(labels))) else places
-    made_up = any(names == tuple(map(call, range(len(names)))) for call in _MADE_UP)
-    if made_up or not any(isinstance(label, str) for label in labels):
-        return None  # one of the two has no names
-    raise ValueError(_why_not(names, labels))
-
-
-def _why_not(names: tuple[Hashable, ...], labels: tuple[Hashable, ...]) -> str:
-    """Say which columns of a model are missing in a table, or there more than once."""
-    known = {spell(label) for label in labels for spell in _SPELLINGS}
-    absent = [str(name) for name in names if name not in known]
-    if absent:
-        return (
-            f"it was fitted with the columns {absent}, which X lacks. Add them (they "
-            "may be missing values)."
+        counts, place = Counter(written), {name: j for j, name in enumerate(written)}
+        found = [place[name] if counts[name] == 1 else -1 for name in names]
+        if found.count(-1) < best.count(-1):
+            best = found
+    if best == list(range(len(labels))):
+        return None
+    if set(best) == {-1} and not _are_names(names, labels):
+        return None
+    alike = [label for label in labels if counts[spell(label)] > 1]
+    if any(j < 0 and counts[name] > 1 for name, j in zip(names, best, strict=True)):
+        raise ValueError(
+            f"which of the columns {alike} of X it was fitted on cannot be told: its "
+            "library writes some of them alike. Rename them, in X and for the model."
         )
-    written = Counter(_SPELLINGS[-1](label) for label in labels)
-    alike = [label for label in labels if written[_SPELLINGS[-1](label)] > 1]
-    return (
-        f"which of the columns {alike} of X it was fitted on cannot be told: its "
-        "library writes some of them alike. Rename them, in X and for the model."
-    )
+    return tuple(best)
+
+
+def _are_names(names: tuple[Hashable, ...], labels: tuple[Hashable, ...]) -> bool:
+    """Tell whether neither side only numbers its columns."""
+    made_up = any(names == tuple(map(call, range(len(names)))) for call in _MADE_UP)
+    return not made_up and any(isinstance(label, str) for label in labels)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._attention import Attention, learn_attention
+from skcoop._columns import check_frozen
 from skcoop._compat import (
     Interval,
     StrOptions,
@@ -357,7 +358,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
 
         members = []
         for name, estimator in models:
-            check.check_frozen(name, estimator, task.X, task.classes)
+            check_frozen(name, estimator, task.X, task.classes)
             metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             if name == "leader" or self.n_rounds > 1:
                 check.check_only_weights(name, estimator, metadata)

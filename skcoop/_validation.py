@@ -29,7 +29,6 @@ from skcoop._frames import (
 )
 from skcoop._kinds import advice, is_a
 from skcoop._members import Member, weight_parameter
-from skcoop._names import places_of
 from skcoop._warnings import warn
 
 
@@ -388,34 +387,6 @@ def check_silo(member: Member, y: NDArray[Any]) -> None:
         warn(
             f"Silo {member.name!r} holds a single class ({labels.tolist()[0]!r}): its "
             "member answers that class always until lessons teach it others."
-        )
-
-
-def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:
-    """Raise an error if a frozen model cannot be asked about this task."""
-    if not isinstance(estimator, FrozenEstimator):
-        return
-    known = np.asarray(estimator.classes_)
-    if not np.isin(known.astype(object), classes.astype(object)).any():
-        raise ValueError(
-            f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
-            f"which is in y: {classes.tolist()}. Relabel y or the model."
-        )
-    check_known_columns(f"The frozen member {name!r}", estimator, X)
-
-
-def check_known_columns(who: str, model: Any, X: Any) -> None:
-    """Raise an error if a fitted model cannot be given its columns of a table."""
-    labels = column_names(X)
-    try:
-        places = places_of(model, labels) if is_frame(X) else None
-    except ValueError as error:
-        raise ValueError(f"{who} cannot be asked: {error}") from error
-    width = getattr(model, "n_features_in_", len(labels))
-    if places is None and width != len(labels):
-        raise ValueError(
-            f"{who} was fitted on {width} features, X has {len(labels)}. Hand in data "
-            "frames, so that it can take its own by name."
         )
 
 

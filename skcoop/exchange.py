@@ -18,10 +18,12 @@ from os import PathLike, fspath
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+
+from skcoop._kinds import advice, is_a
 
 __all__ = ["load_member", "save_member"]
 
@@ -74,7 +76,10 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
     if isinstance(member, FrozenEstimator):
         member = member.estimator
     if not _is_model(member):
-        raise ValueError(f"A member is a fitted classifier, got {member!r}.")
+        raise ValueError(
+            f"A member is a fitted classifier, got {member!r}."
+            + advice("classifier", member)
+        )
     try:
         check_is_fitted(member)
     except NotFittedError as error:
@@ -189,7 +194,7 @@ def _refusing(path: str) -> Iterator[None]:
 
 
 def _is_model(member: Any) -> bool:
-    return isinstance(member, BaseEstimator) and is_classifier(member)
+    return isinstance(member, BaseEstimator) and is_a("classifier", member)
 
 
 def _skops() -> Any:

@@ -282,16 +282,21 @@ def count_fits(distiller, labels):
     return Scaling.fits
 
 
-def test_whether_labels_are_translated_is_found_out_once():
+@pytest.mark.parametrize("role", ["member", "peer", "student"])
+def test_whether_labels_are_translated_is_found_out_once(role):
     """TPOT #1351: by one attempt for each member, not for each of its fits."""
-    model = make_pipeline(Scaling(), xgboost_classifier())
-    for make in (
-        lambda labels: cooperate(model, GaussianNB()),
-        lambda labels: lead(shallow(), model, GaussianNB()),
-        lambda labels: compare(GaussianNB().fit(FRAME, labels), model, n_virtual=100),
-    ):
-        fits = count_fits(make(YES_NO), YES_NO)
-        assert fits == count_fits(make(_codes), _codes) + 1 > 3
+
+    def make(labels):
+        model = make_pipeline(Scaling(), xgboost_classifier())
+        if role == "student":
+            teacher = GaussianNB().fit(FRAME, labels)
+            return compare(teacher, model, n_virtual=50, max_comparisons=200)
+        if role == "peer":
+            return lead(shallow(), model, GaussianNB())
+        return cooperate(model, GaussianNB())
+
+    fits = count_fits(make(YES_NO), YES_NO)
+    assert fits == count_fits(make(_codes), _codes) + 1 > 3
 
 
 # Labels in other parameters of fit
@@ -562,7 +567,7 @@ def test_columns_read_under_names_that_a_library_changed():
 REFUSED = {
     "lacking": (
         WITH_BLANKS.rename(columns={"g": "z"}),
-        r"columns \['g'\], which X lack",
+        r"columns \['g'\], which X lacks",
     ),
     "alike": (WITH_BLANKS.assign(a_b=1.0), r"\['a b', 'a_b'\] of X.*cannot be told"),
 }
@@ -573,14 +578,42 @@ def test_columns_that_cannot_be_told_are_refused_before_anybody_is_asked(table):
     """LightGBM #7338: never by position where there are names."""
     X, message = REFUSED[table]
     model = lightgbm_classifier().fit(WITH_BLANKS, YES_NO)
-    with pytest.raises(ValueError, match=f"frozen member 'm0' cannot.*{message}"):
+    with pytest.raises(ValueError, match=f"frozen member 'm0' .*{message}"):
         cooperate(FrozenEstimator(model), GaussianNB()).fit(X, YES_NO)
-    with pytest.raises(ValueError, match=f"'p0' cannot be asked.*{message}"):
+    with pytest.raises(ValueError, match=f"frozen member 'p0' .*{message}"):
         lead(shallow(), FrozenEstimator(model), GaussianNB()).fit(X, YES_NO)
     distiller = compare(model, shallow())
-    with pytest.raises(ValueError, match=f"The teacher cannot be asked.*{message}"):
+    with pytest.raises(ValueError, match=f"The teacher .*{message}"):
         distiller.fit(X)
     assert not hasattr(distiller, "n_teacher_calls_")
+
+
+@pytest.mark.parametrize("maker", ["lightgbm", "xgboost", "catboost"])
+def test_numbers_that_are_names_are_no_positions(maker):
+    """LightGBM #7338: a model of columns 0 to 4 does not read column 7 for column 3."""
+    model = FrozenEstimator(
+        MAKERS[maker]().fit(FRAME.set_axis(range(5), axis=1), _codes)
+    )
+    table = FRAME.set_axis([0, 1, 2, 7, 4], axis=1)
+    with pytest.raises(ValueError, match=r"'m0' .* columns \['3'\], which X lacks"):
+        cooperate(model, GaussianNB()).fit(table, _codes)
+
+
+@pytest.mark.parametrize("order", [list("baced"), list("deb")])
+def test_columns_that_a_model_drops_need_not_be_there(order):
+    """LightGBM #4102: what it does not read cannot be missed."""
+    model = make_pipeline(
+        make_column_transformer(("passthrough", ["b", "e"])), GaussianNB()
+    ).fit(FRAME, YES_NO)
+    table, expected = FRAME[order], model.predict_proba(FRAME)
+    fitted = cooperate(FrozenEstimator(model), shallow()).fit(table, YES_NO)
+    np.testing.assert_allclose(fitted.transform(table)[:, :2], expected)
+    changed = {name for line in fitted.lessons_["changed"] for name in line}
+    assert changed <= {"b", "e"}
+    taught = compare(model, shallow(), teacher_budget=None).fit(table)
+    np.testing.assert_allclose(taught.teacher_answers_, expected)
+    reads = columns_read(FrozenEstimator(model), order)
+    assert {n for n, used in zip(order, reads, strict=True) if used} == {"b", "e"}
 
 
 @pytest.mark.parametrize("maker", ["lightgbm", "xgboost", "catboost", "scikit-learn"])
@@ -864,6 +897,28 @@ def test_each_distiller_in_a_distiller_is_named(tired):
     outer = lead(shallow(), inner, GaussianNB())
     with pytest.raises(ValueError, match=r"^Peer 'p0', fitted.*: Member 'm0', fitted"):
         outer.fit(FRAME, YES_NO)
+
+
+class Forgetful(GaussianNB):
+    """Breaks the rule that a constructor only keeps what it is given."""
+
+    def __init__(self, width=1):
+        super().__init__()
+        self.width = width * 2
+
+
+def test_errors_of_copies_are_named():
+    """Nothing has been fitted yet, and the message says whose class is to be mended."""
+    for who, distiller in {
+        "Member 'm0', copied": cooperate(Forgetful(), GaussianNB()),
+        "The final estimator Forgetful, copied": cooperate(
+            GaussianNB(), shallow(), combine=Forgetful()
+        ),
+        "Member 'p0', copied": lead(shallow(), Forgetful(), GaussianNB()),
+        "The student, fitted on": compare(GaussianNB().fit(FRAME, _codes), Forgetful()),
+    }.items():
+        with pytest.raises(RuntimeError, match=f"^{who}.*: Cannot clone object"):
+            distiller.fit(FRAME, _codes)
 
 
 class Overwhelmed(ExtraTreesRegressor):
