@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skcoop._compat import _num_samples
 from skcoop._errors import describe, named
 from skcoop._frames import is_frame, stack, take
-from skcoop._labels import validates
+from skcoop._label_translation import validates
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel

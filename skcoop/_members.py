@@ -21,7 +21,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skcoop._errors import named
 from skcoop._frames import own_copy
-from skcoop._labels import (
+from skcoop._label_translation import (
     count_from_zero,
     encoded_parameters,
     holds_labels_apart,

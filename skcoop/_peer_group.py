@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from skcoop._cooperation import rows_of, rows_of_each
 from skcoop._errors import named
 from skcoop._frames import own_copy, take
-from skcoop._labels import count_from_zero
+from skcoop._label_translation import count_from_zero
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
 from skcoop._soft_targets import fit_soft
