@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from skcoop._errors import renamed
 from skcoop._frames import FloatMatrix, take
-from skcoop._members import columns_of
+from skcoop._kinds import advice
+from skcoop._names import columns_of
 from skcoop._predictions import number_table, positions_of
 from skcoop._teacher_columns import (
     all_classes,
@@ -45,7 +47,19 @@ def check_teacher(teacher: Any) -> None:
             f"teacher must be a fitted classifier or a callable, got the class "
             f"{teacher!r}. Hand in a fitted instance."
         )
-    if not hasattr(teacher, "predict_proba") or not hasattr(teacher, "fit"):
+    if hasattr(teacher, "fit"):
+        _check_fitted(teacher)
+    if not (teacher is None or callable(teacher) or hasattr(teacher, "predict_proba")):
+        raise ValueError(
+            "teacher must be a fitted classifier with predict_proba, a callable or "
+            f"None, got {teacher!r}. A CalibratedClassifierCV around a classifier has "
+            f"predict_proba.{advice('classifier', teacher)}"
+        )
+
+
+def _check_fitted(teacher: Any) -> None:
+    """Raise an error if scikit-learn says that a teacher is not fitted."""
+    if not hasattr(teacher, "__sklearn_tags__"):
         return
     try:
         check_is_fitted(teacher)
@@ -54,6 +68,8 @@ def check_teacher(teacher: Any) -> None:
             f"The teacher {teacher!r} is not fitted. It is asked, never fitted: fit it "
             "before you hand it in."
         ) from error
+    except AttributeError:  # a model inside of it is none of scikit-learn's
+        return
 
 
 class Inquiry:
@@ -157,10 +173,8 @@ class Inquiry:
         try:
             answer = getattr(self.teacher, "predict_proba", self.teacher)(X)
         except Exception as error:
-            error.add_note(
-                f"Raised by the teacher, asked about {len(rows)} rows. {self._kept()}"
-            )
-            raise
+            prefix = f"The teacher, asked about {len(rows)} rows"
+            raise renamed(error, prefix, self._kept()) from error
         try:
             proba = self._as_probabilities(answer, X)
         except ValueError as error:

@@ -122,4 +122,5 @@ def _encoded_by_parts(
         inner = [s for _, s in step.steps] if isinstance(step, Pipeline) else [step]
         if any(hasattr(each, "categories_") for each in inner):
             encoded.update(labels_of(columns, inputs))
+    # The labels of the table may be written otherwise in the transformer.
     return np.array([name in encoded for name in names], dtype=bool)

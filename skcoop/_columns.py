@@ -16,7 +16,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skcoop._errors import named
+from skcoop._frames import column_names, is_frame
 from skcoop._members import FittedMember, Member
+from skcoop._names import names_of, places_of
+from skcoop._predictions import positions_of
 from skcoop._task import Task
 
 
@@ -26,6 +30,49 @@ def find_columns(task: Task, members: Sequence[Member], fitted: Sequence[Any]) -
         if isinstance(model, DummyClassifier):
             model = _declared_choice(task, member)
         member.reads = columns_read(model, task.codec.names)
+
+
+def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:
+    """Raise an error if a frozen model cannot be asked about this task."""
+    if not isinstance(estimator, FrozenEstimator):
+        return
+    with named(f"The frozen member {name!r}", "asked for its classes"):
+        known = np.asarray(estimator.classes_)
+    if (positions_of(known, classes) < 0).all():
+        raise ValueError(
+            f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
+            f"which is in y: {classes.tolist()}. Relabel y or the model."
+        )
+    check_columns(f"The frozen member {name!r}", estimator, X)
+
+
+def check_columns(who: str, model: Any, X: Any) -> None:
+    """Raise an error if a fitted model cannot be given the columns that it reads."""
+    labels = column_names(X)
+    try:
+        places = places_of(model, labels) if is_frame(X) else None
+    except ValueError as error:
+        raise ValueError(f"{who} cannot be asked: {error}") from error
+    if places is not None:
+        own = list(names_of(model) or ())
+        reads = columns_read(model, own)
+        absent = [
+            str(name)
+            for name, place, used in zip(own, places, reads, strict=True)
+            if used and place < 0
+        ]
+        if absent:
+            raise ValueError(
+                f"{who} was fitted with the columns {absent}, which X lacks. Add them "
+                "(they may be missing values), or do without the model."
+            )
+        return
+    width = getattr(model, "n_features_in_", len(labels))
+    if width != len(labels):
+        raise ValueError(
+            f"{who} was fitted on {width} features, X has {len(labels)}. Hand in data "
+            "frames, so that it can take its own by name."
+        )
 
 
 def _declared_choice(task: Task, member: Member) -> Any:
@@ -38,7 +85,8 @@ def _declared_choice(task: Task, member: Member) -> Any:
         (name, step if step == "drop" else "passthrough", columns)
         for name, step, columns in first.transformers
     ]
-    return clone(first).set_params(transformers=choice).fit(task.X)
+    with named(f"Member {member.name!r}", "choosing its columns"):
+        return clone(first).set_params(transformers=choice).fit(task.X)
 
 
 def _first_step(estimator: Any) -> Any:
@@ -68,16 +116,29 @@ def columns_read(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
     reads : ndarray of bool, shape (n_features,)
         Columns outside of it cannot change the model's answer.
     """
-    everything = np.ones(len(names), dtype=bool)
     if isinstance(estimator, FittedMember):
         return columns_read(estimator.estimator, names)
+    try:
+        places = places_of(estimator, names)
+    except ValueError:  # who asks it will say so
+        places = None
+    # An array has no names and is read by position.
+    if places is None or all(place < 0 for place in places):
+        return _reads(estimator, names)
+    own = names_of(estimator) or ()
+    inner = _reads(
+        estimator, [names[j] if j >= 0 else n for j, n in zip(places, own, strict=True)]
+    )
+    reads = np.zeros(len(names), dtype=bool)
+    reads[[j for j, used in zip(places, inner, strict=True) if used and j >= 0]] = True
+    return reads
+
+
+def _reads(estimator: Any, names: list[Hashable]) -> NDArray[np.bool_]:
+    """Find the columns read among those that the model was fitted on, in its order."""
+    everything = np.ones(len(names), dtype=bool)
     if isinstance(estimator, FrozenEstimator):
-        known = list(getattr(estimator, "feature_names_in_", names))
-        if not set(known) <= set(names):  # some libraries write names their own way
-            known = names
-        inner = columns_read(estimator.estimator, known)
-        read = [name for name, used in zip(known, inner, strict=True) if used]
-        return np.array([name in read for name in names], dtype=bool)
+        return columns_read(estimator.estimator, names)
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps]
         first = next((s for s in steps if s is not None and s != "passthrough"), None)
@@ -124,7 +185,7 @@ def _columns_chosen(
         for _, transformer, columns in estimator.transformers_:
             if not (isinstance(transformer, str) and transformer == "drop"):
                 chosen.update(labels_of(columns, inputs))
-    return np.array([name in chosen for name in names], dtype=bool)
+    return np.array([name in chosen for name in inputs], dtype=bool)
 
 
 def labels_of(columns: Any, inputs: list[Hashable]) -> list[Hashable]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
+from skcoop._errors import named
 from skcoop._members import FittedMember, fit_any_labels, set_seeds, weight_parameter
 from skcoop._parallel import delayed, in_parallel
 from skcoop._task import Task
@@ -105,7 +106,10 @@ class Combiner:
         if not self.stacks:
             return None
         own = isinstance(self.combine, str)
-        final = set_seeds(LogisticRegression() if own else self.combine, self.seed)
+        final = LogisticRegression() if own else self.combine
+        who = who_combines(final)
+        with named(who, "copied"):
+            final = set_seeds(final, self.seed)
         weights, metadata = task.weights[rows], {}
         if not (weights == weights[0]).all():
             parameter = weight_parameter(final)
@@ -113,10 +117,13 @@ class Combiner:
         # scikit-learn 1.6 fits LogisticRegression through joblib.
         at_home = parallel_config("sequential") if own else nullcontext()
         # The weights go to the last step by its name, whoever has requested what.
-        with at_home, config_context(enable_metadata_routing=False):
-            return fit_any_labels(
-                final, stacked(proba[:, rows]), task.y[rows], metadata
-            )
+        features = stacked(proba[:, rows])
+        with (
+            at_home,
+            config_context(enable_metadata_routing=False),
+            named(who, f"fitted on {len(features)} rows"),
+        ):
+            return fit_any_labels(final, features, task.y[rows], metadata)
 
     def out_of_fold(
         self,
@@ -162,7 +169,9 @@ class Combiner:
         if not self.stacks:
             return self.vote(proba[:, held_out])
         final = self.fit(task, proba, learned_from & ~held_out)
-        asked = FittedMember("final estimator", final, task.classes)
+        asked = FittedMember(
+            "final estimator", final, task.classes, who_combines(final)
+        )
         return asked.predict_proba(stacked(proba[:, held_out]))
 
     def vote(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,3 +179,7 @@ class Combiner:
         if self.combine == "soft":
             return soft_vote(proba)
         return np.eye(proba.shape[2])[hard_vote(proba)]
+
+
+def who_combines(final: Any) -> str:
+    return f"The final estimator {type(final).__name__}"

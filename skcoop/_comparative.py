@@ -11,17 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    is_regressor,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.utils import check_consistent_length, check_random_state, get_tags
 
 from skcoop import _validation as check
 from skcoop._asking import Inquiry, check_budget, check_teacher
+from skcoop._columns import check_columns
 from skcoop._comparisons import Estimates
 from skcoop._compat import (
     HasMethods,
@@ -31,12 +27,13 @@ from skcoop._compat import (
     _fit_context,
     _num_samples,
 )
-from skcoop._cooperation import named
 from skcoop._delegate import ModelDelegate
+from skcoop._errors import named
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import FloatMatrix, TableSchema, is_pandas, take
+from skcoop._kinds import advice, is_a
 from skcoop._labels import coded, known_labels
-from skcoop._members import FittedMember, set_seeds
+from skcoop._members import FittedMember, LabelEncodedClassifier, set_seeds
 from skcoop._pool import Pool, make_pool, with_virtual_rows
 from skcoop._queries import at_random, far_apart, least_certain
 from skcoop._soft_targets import fit_soft
@@ -214,7 +211,7 @@ class ComparativeDistiller(
 
     _model_name = "student_"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "teacher": [HasMethods("predict_proba"), callable, None],
+        "teacher": "no_validation",
         "student": "no_validation",
         "teacher_budget": [Interval(Integral, 0, None, closed="left"), None],
         "comparison": [HasMethods(["fit", "predict"]), None],
@@ -357,6 +354,7 @@ class ComparativeDistiller(
         called_classes = named_columns(teacher_proba) if said is None else said
         labels, known = known_labels(self, y, called_classes)
         X = check.check_table(self, X, reset=True)
+        check_columns("The teacher", self.teacher, X)
         check_consistent_length(X, labels)
         weights = check.check_weights(sample_weight, X)
         X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
@@ -394,9 +392,10 @@ class ComparativeDistiller(
     def _check_models(self) -> None:
         check_teacher(self.teacher)
         check.check_learner("student", self.student)
-        if self.comparison is not None and not is_regressor(self.comparison):
+        if self.comparison is not None and not is_a("regressor", self.comparison):
             raise ValueError(
                 f"comparison must be a regressor, got {self.comparison!r}."
+                + advice("regressor", self.comparison)
             )
 
     def _inquiry(
@@ -429,7 +428,9 @@ class ComparativeDistiller(
 
     def _regressor(self, seed: int) -> Any:
         if self.comparison is not None:
-            return set_seeds(self.comparison, seed)
+            name = type(self.comparison).__name__
+            with named(f"The comparison regressor {name}", "copied"):
+                return set_seeds(self.comparison, seed)
         return ExtraTreesRegressor(25, max_features=0.4, random_state=seed)
 
     def _given_folds(
@@ -538,17 +539,24 @@ class ComparativeDistiller(
     ) -> Any:
         rows, targets, weights = study.training_set(source, hidden)
         X = take(study.pool.X, rows)
-        with named(f"Raised while fitting the student on {len(rows)} rows."):
-            return fit_soft(
-                self.student, X, targets, study.classes, weights=weights, seed=seed
+        with named("The student", f"fitted on {len(rows)} rows"):
+            student = fit_soft(
+                self.student,
+                X,
+                targets,
+                study.classes,
+                weights=weights,
+                seed=seed,
+                translate=study.translates,
             )
+        study.translates |= isinstance(student, LabelEncodedClassifier)
+        return student
 
     def _answer_of(
         self, study: Study, student: Any, rows: NDArray[np.intp]
     ) -> FloatMatrix:
-        student = FittedMember("student", student, study.classes)
-        with named(f"Raised while the student answered for {len(rows)} rows."):
-            return student.predict_proba(take(study.pool.X, rows))
+        student = FittedMember("student", student, study.classes, "The student")
+        return student.predict_proba(take(study.pool.X, rows))
 
     def _report(self, study: Study, scores: pd.DataFrame, source: str) -> None:
         if self.verbose:

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from skcoop._errors import named
 from skcoop._frames import FloatMatrix
 from skcoop._logits import centred_logits
 from skcoop._members import FittedMember
@@ -99,7 +100,8 @@ def fit_regressor(regressor: Any, X: FloatMatrix, targets: FloatMatrix) -> Any:
     regressor = clone(regressor)
     if not get_tags(regressor).target_tags.multi_output:
         regressor = MultiOutputRegressor(regressor)
-    return regressor.fit(X, targets)
+    with named(_who_compares(regressor), f"fitted on {len(X)} rows"):
+        return regressor.fit(X, targets)
 
 
 def place_directly(
@@ -177,7 +179,12 @@ def _trust(spread: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _predict(model: Any, X: FloatMatrix) -> FloatMatrix:
-    return np.asarray(model.predict(X), dtype=np.float64).reshape(len(X), -1)
+    with named(_who_compares(model), f"asked about {len(X)} rows"):
+        return np.asarray(model.predict(X), dtype=np.float64).reshape(len(X), -1)
+
+
+def _who_compares(regressor: Any) -> str:
+    return f"The comparison regressor {type(regressor).__name__}"
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,6 @@ class Estimates:
         classes = np.arange(answers.shape[1])
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         model = FittedMember(
-            "trend", fit_soft(linear, places, answers, classes), classes
+            "trend", fit_soft(linear, places, answers, classes), classes, "The trend"
         )
         return lambda rows: centred_logits(model.predict_proba(rows))

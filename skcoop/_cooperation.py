@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._compat import _num_samples
+from skcoop._errors import describe, named
 from skcoop._frames import is_frame, stack, take
+from skcoop._label_translation import validates
 from skcoop._lessons import Lessons
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
@@ -58,7 +59,10 @@ def fit_members(
     )
     part.end()
     # A frozen member stays the object that it is and travels nowhere.
-    return [m.estimator if m.frozen else next(fitted) for m in members]
+    models = [m.estimator if m.frozen else next(fitted) for m in members]
+    for member, model in zip(members, models, strict=True):
+        member.learn_from(model)
+    return models
 
 
 def refit_members(
@@ -87,11 +91,6 @@ def _try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
         return _fit(task, member, lessons)
     except Exception as error:  # members are the user's: the last good version stays
         return describe(error)
-
-
-def describe(error: Exception) -> str:
-    """Say in one line what was raised."""
-    return f"{type(error).__name__}: {error}"
 
 
 def cross_fit(
@@ -151,12 +150,22 @@ def _fit_and_answer(
     try:
         model = _fit(task, member, lessons, fold)
         copy = FittedMember(member.name, model, task.classes)
-        with named(f"Raised while member {member.name!r} judged rows of all silos."):
-            return copy, copy.predict_proba(take(task.X, held_out))
+        return copy, _judge(task, copy, held_out)
     except Exception as error:
         if not forgive:
             raise
         return describe(error)
+
+
+def _judge(
+    task: Task, copy: FittedMember, held_out: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    try:
+        return copy.predict_proba(take(task.X, held_out))
+    except Exception as error:
+        if task.silos.any():  # there is more than one
+            error.add_note("Members judge rows of all silos, which they have to read.")
+        raise
 
 
 def _fit(
@@ -183,25 +192,23 @@ def _fit(
     if lessons is not None and len(lessons):
         sources = np.concatenate([rows, lessons.source])
         X = stack(X, task.codec.decode(lessons.Z))
-    metadata = {
-        name: rows_of(value, sources, len(task.y))
-        for name, value in member.metadata.items()
-    }
-    with named(
-        f"Raised while fitting member {member.name!r} on {len(rows)} rows and "
-        f"{len(sources) - len(rows)} lessons."
-    ):
+    metadata = rows_of_each(member.metadata, sources, len(task.y))
+    step = f"fitted on {len(rows)} rows and {len(sources) - len(rows)} lessons"
+    with named(f"Member {member.name!r}", step):
         return fit_model(member, X, task.y[sources], metadata, progress)
 
 
-@contextmanager
-def named(note: str) -> Iterator[None]:
-    """Add to an error where it came from; its type and message stay."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(note)
-        raise
+def rows_of_each(
+    metadata: Mapping[str, Any], rows: NDArray[np.intp], n_samples: int
+) -> dict[str, Any]:
+    """Take the given rows of all parameters of fit that go row by row.
+
+    What validates a model has rows of its own, even where they are as many.
+    """
+    return {
+        name: value if validates(name) else rows_of(value, rows, n_samples)
+        for name, value in metadata.items()
+    }
 
 
 def rows_of(value: Any, rows: NDArray[np.intp], n_samples: int) -> Any:

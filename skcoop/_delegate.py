@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skcoop._errors import named
 from skcoop._frames import TableSchema
 from skcoop._predictions import class_probabilities, class_scores, predicted_labels
 from skcoop._validation import check_no_missing, check_table
@@ -64,7 +65,8 @@ class ModelDelegate:
             X = self._schema.conform(check_table(self, X, reset=False))
         if self._refuses_missing:
             check_no_missing(X)
-        return getattr(getattr(self, self._model_name), method)(X), X
+        with named(self._who, f"asked to {method}"):
+            return getattr(getattr(self, self._model_name), method)(X), X
 
     @property
     def _who(self) -> str:

@@ -17,8 +17,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._codes import with_codes_recognised
-from skcoop._columns import find_columns
-from skcoop._combine import Combiner, hard_vote, soft_vote, stacked, top_class
+from skcoop._columns import check_frozen, find_columns
+from skcoop._combine import (
+    Combiner,
+    hard_vote,
+    soft_vote,
+    stacked,
+    top_class,
+    who_combines,
+)
 from skcoop._compat import (
     HasMethods,
     Interval,
@@ -30,7 +37,7 @@ from skcoop._cooperation import (
     cross_fit,
     fit_members,
     refit_members,
-    rows_of,
+    rows_of_each,
 )
 from skcoop._deficiencies import (
     pairs_with_news,
@@ -39,6 +46,7 @@ from skcoop._deficiencies import (
 )
 from skcoop._engines import check_engine, make_engine
 from skcoop._ensemble import MemberEnsemble, by_name
+from skcoop._errors import named
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema
 from skcoop._gate import Gate
@@ -47,7 +55,7 @@ from skcoop._labels import check_labels
 from skcoop._lessons import Lessons, no_lessons, translate
 from skcoop._members import (
     Member,
-    able_to_teach,
+    Teachers,
     make_member,
 )
 from skcoop._permissions import Permissions
@@ -61,9 +69,6 @@ from skcoop._task import Task, make_task
 from skcoop._teaching import ask_teachers, choose_teachers
 from skcoop._training_rows import TrainingRows
 from skcoop._warnings import warn
-
-# The name in errors of what combines the members.
-_FINAL = "The final estimator"
 
 
 def _votes_with_probabilities(self: CooperativeDistiller) -> bool:
@@ -411,7 +416,6 @@ class CooperativeDistiller(MemberEnsemble):
         gate = Gate(Score(self.scoring), self.accept)
         combiner = Combiner(self.combine, seed, self.n_jobs)
         students = np.array([not member.frozen for member in members])
-        teachers = able_to_teach(members)
 
         # 2. Judge every member on every row by a copy that did not see the row.
         everyone = [(k, None) for k in range(len(members))]
@@ -421,6 +425,8 @@ class CooperativeDistiller(MemberEnsemble):
         clock.say(f"{len(members)} members fitted and judged")
 
         judgements = list(unimproved)
+        teaching = Teachers(members)
+        teachers = teaching.ask([judgement.copies for judgement in judgements])
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         scores = gate.present_scores(task, members, judgements)
         record = Record(task, members, rows, scores, gate.score.name)
@@ -470,6 +476,7 @@ class CooperativeDistiller(MemberEnsemble):
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
+            teachers = teaching.ask([judgement.copies for judgement in judgements])
             clock.say_round(number, len(improved), len(verdicts), lessons)
             stop = part.end(
                 **data,
@@ -549,14 +556,11 @@ class CooperativeDistiller(MemberEnsemble):
 
         members = []
         for number, (name, estimator) in enumerate(estimators):
-            check.check_frozen(name, estimator, task.X, task.classes)
+            check_frozen(name, estimator, task.X, task.classes)
             own = np.arange(len(rows))
             if owners is not None:
                 own = task.silo(number)
-            metadata = {
-                key: rows_of(value, rows, len(y))
-                for key, value in routed[name]["fit"].items()
-            }
+            metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
             check.check_silo(member, task.y)
             members.append(member)
@@ -584,8 +588,8 @@ class CooperativeDistiller(MemberEnsemble):
             )
         ]
         proba = np.array([judgement.proba for judgement in present])
-        named = by_name((name, "drop") for name, _ in self.estimators)
-        named.update(zip([m.name for m in members], fitted, strict=True))
+        all_by_name = by_name((name, "drop") for name, _ in self.estimators)
+        all_by_name.update(zip([m.name for m in members], fitted, strict=True))
         return {
             "classes_": task.classes,
             "_schema": TableSchema(task.X),
@@ -594,7 +598,7 @@ class CooperativeDistiller(MemberEnsemble):
             "scores_": record.score_table(),
             "gains_": honest.table(combiner),
             "initial_estimators_": list(initial),
-            "named_estimators_": named,
+            "named_estimators_": all_by_name,
             "final_estimator_": combiner.fit(task, proba, task.judges),
             "estimators_": list(fitted),
         }
@@ -660,8 +664,10 @@ class CooperativeDistiller(MemberEnsemble):
         if self.final_estimator_ is None:
             return soft_vote(proba)
         votes, final = stacked(proba), self.final_estimator_
-        answer, known = final.predict_proba(votes), np.asarray(final.classes_)
-        return class_probabilities(answer, known, self.classes_, votes, _FINAL)
+        who = who_combines(final)
+        with named(who, "asked for probabilities"):
+            answer, known = final.predict_proba(votes), np.asarray(final.classes_)
+        return class_probabilities(answer, known, self.classes_, votes, who)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted class of each row.
@@ -678,9 +684,10 @@ class CooperativeDistiller(MemberEnsemble):
         """
         proba = self._member_proba(X)
         if self.final_estimator_ is not None:
-            votes = stacked(proba)
-            answer = self.final_estimator_.predict(votes)
-            return predicted_labels(answer, self.classes_, votes, _FINAL)
+            votes, who = stacked(proba), who_combines(self.final_estimator_)
+            with named(who, "asked for classes"):
+                answer = self.final_estimator_.predict(votes)
+            return predicted_labels(answer, self.classes_, votes, who)
         if self.combine == "hard":
             return self.classes_[hard_vote(proba)]
         return self.classes_[soft_vote(proba).argmax(axis=1)]

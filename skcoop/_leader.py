@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skcoop._attention import Attention
 from skcoop._combine import top_class
-from skcoop._cooperation import describe, named
+from skcoop._errors import describe, named
 from skcoop._frames import stack, take
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
@@ -114,7 +114,8 @@ def decide(
     if accept is None:
         return Verdict(_teach(task, leader, *pairs[0], seed), True, unknown, unknown)
     alone, before = _fit_all(_fit_alone, task, leader, pairs, seed, n_jobs)
-    probabilities = hasattr(leader.estimator, "predict_proba")
+    leader.learn_from(alone)
+    probabilities = hasattr(alone, "predict_proba")
     scores = score(task, before, probabilities=probabilities)
     verdict = Verdict(alone, False, scores, unknown)
     try:
@@ -180,14 +181,13 @@ def _fit_and_answer(
     fit: Any, task: Task, leader: Member, view: View, attention: Attention, seed: int
 ) -> Any:
     """Return the model in the view of all rows, else answers for the judging fold."""
-    with named(f"Raised while fitting the leader on {len(view.rows)} labelled rows."):
+    with named("The leader", f"fitted on {len(view.rows)} labelled rows"):
         model = fit(task, leader, view, attention, seed)
     if view.judges is None:
         return model
     judge = np.flatnonzero(task.folds == view.judges)
-    asked = FittedMember(leader.name, model, task.classes)
-    with named("Raised while the leader was judged."):
-        return asked.predict_proba(take(task.X, judge))
+    asked = FittedMember(leader.name, model, task.classes, "The leader")
+    return asked.predict_proba(take(task.X, judge))
 
 
 def _fit_alone(
@@ -218,5 +218,11 @@ def _teach(
         weights = weights * own / weights[:own].sum()
         weights[:own] = 1.0
     return fit_soft(
-        leader.estimator, X, targets, task.classes, weights=weights, seed=seed
+        leader.estimator,
+        X,
+        targets,
+        task.classes,
+        weights=weights,
+        seed=seed,
+        translate=leader.translates,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
-from skcoop._frames import column_names, is_frame, own_copy, select
+from skcoop._errors import named
+from skcoop._frames import own_copy
+from skcoop._label_translation import (
+    count_from_zero,
+    encoded_parameters,
+    holds_labels_apart,
+    may_be_about_labels,
+    with_codes,
+)
+from skcoop._names import columns_of
 from skcoop._predictions import (
     align,
     holds_negatives,
@@ -51,6 +60,8 @@ class Member:
         The columns that can reach it.
     metadata : dict
         Row-aligned parameters of its ``fit``.
+    translates : bool
+        Whether it is known to take no labels but 0, 1, ...
     """
 
     name: str
@@ -59,6 +70,11 @@ class Member:
     frozen: bool
     reads: NDArray[np.bool_]
     metadata: dict[str, Any] = field(default_factory=dict)
+    translates: bool = False
+
+    def learn_from(self, model: Any) -> None:
+        """Note what a first fit told: whether its labels had to be translated."""
+        self.translates |= isinstance(model, LabelEncodedClassifier)
 
 
 class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
@@ -81,11 +97,15 @@ class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> LabelEncodedClassifier:
-        """Fit the classifier on the positions of the labels in `classes_`."""
-        encoder = LabelEncoder().fit(y)
-        self.estimator_ = clone(self.estimator)
-        self.estimator_.fit(X, encoder.transform(y), **fit_params)
-        self.classes_ = encoder.classes_
+        """Fit the classifier on the positions of the labels in `classes_`.
+
+        Labels of validation rows and the keys of class weights are translated as well.
+        """
+        classes, codes = np.unique(y, return_inverse=True)
+        fit_params = encoded_parameters(fit_params, classes)
+        self.estimator_ = with_codes(self.estimator, classes)
+        self.estimator_.fit(X, codes, **fit_params)
+        self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> Any:
@@ -101,27 +121,46 @@ class LabelEncodedClassifier(ClassifierMixin, BaseEstimator):
         return probability_table(answer, codes, X, type(self.estimator_).__name__)
 
 
+def _naming_the_member(ask: Any) -> Any:
+    """Let the errors of a model that is asked about rows begin with its name."""
+
+    @wraps(ask)
+    def asked(self: FittedMember, X: Any) -> Any:
+        with named(self._who, f"asked about {X.shape[0]} rows"):
+            return ask(self, X)
+
+    return asked
+
+
 @dataclass
 class FittedMember:
     """A fitted model behind one way of asking it.
 
     It answers for all classes of the task, asks the model for the columns that it was
-    fitted on, and refuses answers that are no probabilities.
+    fitted on, and refuses answers that are no probabilities. Errors begin with `who`,
+    by default the member with its name.
     """
 
     name: str
     estimator: Any
     classes_: NDArray[Any]
+    who: str = ""
+
+    @property
+    def _who(self) -> str:
+        return self.who or f"Member {self.name!r}"
 
     @property
     def has_proba(self) -> bool:
         """Whether the model gives probabilities, without which it cannot teach."""
         return hasattr(self.estimator, "predict_proba")
 
+    @_naming_the_member
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of all classes; a vote for one where it has none."""
-        X = columns_of(self.estimator, X)
-        who = f"Member {self.name!r}"
+        if isinstance(self.estimator, FrozenEstimator):
+            X = columns_of(self.estimator, X)
+        who = self._who
         if not self.has_proba:
             return self._votes(X, who)
         known = np.asarray(self.estimator.classes_)
@@ -165,32 +204,55 @@ class FittedMember:
             return self.predict_proba(own_copy(X))
 
 
-def columns_of(estimator: Any, X: Any) -> Any:
-    """Return the columns of a frame that a frozen model was fitted on, in its order.
+def stands_in(model: Any, prototype: Any) -> bool:
+    """Tell whether a model only stands in for another, whose rows had one class."""
+    return isinstance(model, DummyClassifier) and not isinstance(
+        prototype, DummyClassifier
+    )
 
-    A model trained elsewhere may know only some of the columns of this table. Members
-    that were fitted here were fitted on all of them.
+
+def gives_probabilities(models: Sequence[Any], prototype: Any) -> bool:
+    """Ask fitted models of one kind, as what they can do may depend on their fit.
+
+    The prototype is asked where something stands in for all of them.
     """
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not isinstance(estimator, FrozenEstimator) or not is_frame(X):
-        return X
-    known = column_names(X)
-    if list(names) == known or not set(names) <= set(known):
-        return X
-    return select(X, list(names))
+    own = [model for model in models if not stands_in(model, prototype)]
+    return all(hasattr(model, "predict_proba") for model in own or [prototype])
 
 
-def able_to_teach(members: Sequence[Member]) -> NDArray[np.bool_]:
-    """Mark the members that give probabilities, and say who does not."""
-    # The prototype tells: what stands in for a member of one class says nothing of it.
-    able = np.array([hasattr(member.estimator, "predict_proba") for member in members])
-    mute = [member.name for member, can in zip(members, able, strict=True) if not can]
-    if mute:
-        warn(
-            f"The members {mute} have no predict_proba: they vote but cannot teach. A "
-            "CalibratedClassifierCV around them can."
-        )
-    return able
+class Teachers:
+    """Who can teach: members that give probabilities.
+
+    Parameters
+    ----------
+    members : list of Member
+        All members.
+    """
+
+    def __init__(self, members: Sequence[Member]):
+        self.members = members
+        self.mute: list[str] = []
+
+    def ask(self, copies: Sequence[Sequence[FittedMember]]) -> NDArray[np.bool_]:
+        """Mark the members whose fitted copies can teach; say who turns out not to.
+
+        Nothing is said of a member whose rows have one class so far: a fit may bring
+        what its prototype lacks.
+        """
+        able, mute = [], []
+        for member, own in zip(self.members, copies, strict=True):
+            models = [copy.estimator for copy in own]
+            able.append(gives_probabilities(models, member.estimator))
+            known = not all(stands_in(model, member.estimator) for model in models)
+            if known and not able[-1] and member.name not in self.mute:
+                mute.append(member.name)
+        self.mute += mute
+        if mute:
+            warn(
+                f"The members {mute} have no predict_proba: they vote but cannot "
+                "teach. A CalibratedClassifierCV around them can."
+            )
+        return np.array(able)
 
 
 def make_member(
@@ -203,9 +265,12 @@ def make_member(
 ) -> Member:
     """Set up one member; its columns are known once it has been fitted."""
     frozen = isinstance(estimator, FrozenEstimator)
+    if not frozen:
+        with named(f"Member {name!r}", "copied"):
+            estimator = set_seeds(estimator, seed)
     return Member(
         name=name,
-        estimator=estimator if frozen else set_seeds(estimator, seed),
+        estimator=estimator,
         rows=rows,
         frozen=frozen,
         reads=np.ones(n_features, dtype=bool),
@@ -257,21 +322,29 @@ def fit_model(
     if only:
         model, metadata = DummyClassifier(), {}
     with nullcontext() if progress is None else progress.around(model):
-        return fit_any_labels(model, X, y, metadata)
+        return fit_any_labels(model, X, y, metadata, translate=member.translates)
 
 
 def fit_any_labels(
-    estimator: Any, X: Any, y: NDArray[Any], metadata: Mapping[str, Any]
+    estimator: Any,
+    X: Any,
+    y: NDArray[Any],
+    metadata: Mapping[str, Any],
+    *,
+    translate: bool = False,
 ) -> Any:
-    """Fit a classifier, behind a translation if it takes no labels but 0, 1, ..."""
+    """Fit a classifier, behind a translation if it takes no labels but 0, 1, ...
+
+    Whether it does is known from an earlier fit (`translate`), or an error that may be
+    about labels tells. What it raises behind the translation is what matters.
+    """
+    translated = LabelEncodedClassifier(estimator)
+    # LightGBM 4.7 translates y, and not the labels that come apart.
+    if translate or holds_labels_apart(metadata):
+        return (estimator if count_from_zero(y) else translated).fit(X, y, **metadata)
     try:
         return estimator.fit(X, y, **metadata)
     except Exception as error:
-        labels = np.unique(y)
-        if np.array_equal(labels.astype(object), np.arange(len(labels))):
+        if count_from_zero(y) or not may_be_about_labels(error, y):
             raise
-        reason = error
-    try:
-        return LabelEncodedClassifier(clone(estimator)).fit(X, y, **metadata)
-    except Exception:  # the labels were not the reason
-        raise reason from None
+        return translated.fit(X, y, **metadata)

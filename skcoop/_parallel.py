@@ -16,6 +16,7 @@ from joblib import delayed
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.parallel import delayed as with_settings
 
+from skcoop._errors import able_to_travel, has_name
 from skcoop._warnings import (
     Caught,
     distinct,
@@ -71,7 +72,7 @@ def _in_spite_of_faults(calls: list[Any], n_jobs: int | None) -> list[Any]:
         )
         return list(Parallel(n_jobs=n_jobs)(calls))
     except (PicklingError, OSError) as error:
-        if not _is_full_disk(error):
+        if has_name(error) or not _is_full_disk(error):
             raise
         warn(
             "The disk that joblib shares tables through is full; its work is done "
@@ -98,6 +99,12 @@ def _run(
     """Return what a call returned, and what it warned about in another process."""
     if os.getpid() == home or not in_main_thread():
         return function(*args, **kwargs), []
-    with warnings.catch_warnings(record=True) as caught:
-        result = function(*args, **kwargs)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            result = function(*args, **kwargs)
+    except Exception as error:
+        twin = able_to_travel(error)
+        if twin is error:
+            raise
+        raise twin from error
     return result, portable(distinct(caught))

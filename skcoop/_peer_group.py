@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._cooperation import named, rows_of
+from skcoop._cooperation import rows_of, rows_of_each
+from skcoop._errors import named
 from skcoop._frames import own_copy, take
+from skcoop._label_translation import count_from_zero
 from skcoop._members import FittedMember, Member, fit_model
 from skcoop._parallel import delayed, in_parallel
 from skcoop._soft_targets import fit_soft
@@ -148,9 +150,8 @@ def _fit_and_ask(
     seed: int | None,
     n_jobs: int | None,
 ) -> None:
-    jobs = [(k, own) for own in copies for k in range(len(members))]
-    calls = (
-        delayed(_fit_one)(
+    def fit(k: int, own: _Copies) -> Any:
+        return delayed(_fit_one)(
             task,
             members[k],
             own.without,
@@ -158,9 +159,14 @@ def _fit_and_ask(
             [_asked(task, views[q.view], q) for q in own.questions],
             seed,
         )
-        for k, own in jobs
-    )
-    results = in_parallel(calls, n_jobs)
+
+    jobs = [(k, own) for own in copies for k in range(len(members))]
+    # The fits on all rows come first: they tell who needs labels that are 0, 1, ...
+    n_first = 0 if seed is not None or count_from_zero(task.classes) else len(members)
+    results = in_parallel((fit(*job) for job in jobs[:n_first]), n_jobs)
+    for member, (model, _) in zip(members, results, strict=False):
+        member.learn_from(model)
+    results += in_parallel((fit(*job) for job in jobs[n_first:]), n_jobs)
     n_peers, n_classes = len(members), len(task.classes)
     for view in views:
         n_extra = len(view.extra_weights)
@@ -200,14 +206,14 @@ def _fit_one(
 ) -> tuple[Any, list[Any]]:
     """Fit one copy of a peer and let it answer; only the one of all rows is kept."""
     rows = np.flatnonzero(~np.isin(task.folds, list(without)))
+    who = f"Peer {member.name!r}"
     if member.frozen:
         model = member.estimator
     else:
-        with named(f"Raised while fitting peer {member.name!r} on {len(rows)} rows."):
+        with named(who, f"fitted on {len(rows)} rows"):
             model = _fit(task, member, rows, targets, seed)
-    asked = FittedMember(member.name, model, task.classes)
-    with named(f"Raised while peer {member.name!r} answered."):
-        answers = [None if X is None else asked.predict_proba(X) for X in tables]
+    asked = FittedMember(member.name, model, task.classes, who)
+    answers = [None if X is None else asked.predict_proba(X) for X in tables]
     return None if without or member.frozen else model, answers
 
 
@@ -220,14 +226,17 @@ def _fit(
 ) -> Any:
     X = take(task.X, rows)
     if targets is None or seed is None:
-        metadata = {
-            name: rows_of(value, rows, len(task.y))
-            for name, value in member.metadata.items()
-        }
+        metadata = rows_of_each(member.metadata, rows, len(task.y))
         return fit_model(member, X, task.y[rows], metadata)
     weights = given_weights(task, member, rows) if member.metadata else None
     return fit_soft(
-        member.estimator, X, targets[rows], task.classes, weights=weights, seed=seed
+        member.estimator,
+        X,
+        targets[rows],
+        task.classes,
+        weights=weights,
+        seed=seed,
+        translate=member.translates,
     )
 
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcoop import _validation as check
 from skcoop._attention import Attention, learn_attention
+from skcoop._columns import check_frozen
 from skcoop._compat import (
     Interval,
     StrOptions,
@@ -24,9 +25,10 @@ from skcoop._compat import (
     _num_samples,
     _VisualBlock,
 )
-from skcoop._cooperation import describe, rows_of
+from skcoop._cooperation import rows_of_each
 from skcoop._delegate import ModelDelegate
 from skcoop._ensemble import NamedMembers, by_name
+from skcoop._errors import describe
 from skcoop._folds import fold_of_each_row
 from skcoop._frames import TableSchema, take
 from skcoop._labels import check_labels
@@ -302,7 +304,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             try:
                 teach_peers(task, peers, views, own_targets, seed, n_jobs=self.n_jobs)
             except Exception as error:  # peers are the user's: what was good stays
-                failure = " ".join([describe(error), *getattr(error, "__notes__", [])])
+                failure = describe(error)
                 history.append(
                     _line(number + 1, "group", np.nan, np.nan, False, failure)
                 )
@@ -357,11 +359,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
 
         members = []
         for name, estimator in models:
-            check.check_frozen(name, estimator, task.X, task.classes)
-            metadata = {
-                key: rows_of(value, rows, len(y))
-                for key, value in routed[name]["fit"].items()
-            }
+            check_frozen(name, estimator, task.X, task.classes)
+            metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             if name == "leader" or self.n_rounds > 1:
                 check.check_only_weights(name, estimator, metadata)
             own = np.arange(len(rows))
@@ -511,10 +510,11 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         """
         check_is_fitted(self)
         X = self._schema.conform(check.check_table(self, X, reset=False))
-        proba = [
-            FittedMember(name, model, self.classes_).answer_without_writing(X)
+        peers = [
+            FittedMember(name, model, self.classes_, f"Peer {name!r}")
             for name, model in self.peers_.items()
         ]
+        proba = [peer.answer_without_writing(X) for peer in peers]
         return self.attention_.weights(np.array(proba))
 
     def get_metadata_routing(self) -> MetadataRouter:

@@ -136,7 +136,7 @@ def _spellings(label: Any) -> list[Any]:
     if isinstance(label, float) and label.is_integer():
         return [str(label), str(int(label))]
     if not isinstance(label, str):
-        is_number = isinstance(label, Real | np.bool_) and not pd.isna(label)
+        is_number = isinstance(label, Real | np.bool_) and label == label
         return [str(label)] if is_number else []
     if label in ("False", "True"):
         return [label == "True"]

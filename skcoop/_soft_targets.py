@@ -89,6 +89,7 @@ def fit_soft(
     *,
     weights: NDArray[np.float64] | None = None,
     seed: int = 0,
+    translate: bool = False,
 ) -> Any:
     """Fit a copy of a classifier to probabilities of the classes.
 
@@ -120,6 +121,8 @@ def fit_soft(
         and ignore them; rows without weight are left out by all.
     seed : int, default=0
         Seed of the draws, and of every open ``random_state`` of the classifier.
+    translate : bool, default=False
+        Whether the classifier is known to take no labels but 0, 1, ...
 
     Returns
     -------
@@ -140,7 +143,7 @@ def fit_soft(
     rows, codes = np.nonzero(targets)
     labelled = len(rows) == len(targets)  # no row has two classes
     if labelled and bool((weights == weights[0]).all()):
-        return fit_any_labels(estimator, X, classes[codes], {})
+        return fit_any_labels(estimator, X, classes[codes], {}, translate=translate)
     if averager := _averager(estimator, classes):
         return averager.fit(X, targets)
     metadata = {}
@@ -158,7 +161,9 @@ def fit_soft(
     # These weights are no metadata of the user's: they go to the last step by its name,
     # whoever has requested what.
     with config_context(enable_metadata_routing=False):
-        return fit_any_labels(estimator, take(X, rows), classes[codes], metadata)
+        return fit_any_labels(
+            estimator, take(X, rows), classes[codes], metadata, translate=translate
+        )
 
 
 def drawn_labels(

@@ -61,6 +61,8 @@ class Study:
         Container and types of X.
     row_labels : Index or None
         Labels of the rows of X, where it is of pandas.
+    translates : bool
+        Whether the student is known to take no labels but 0, 1, ...
     """
 
     pool: Pool
@@ -75,6 +77,7 @@ class Study:
     columns: NDArray[Any] | None
     schema: TableSchema
     row_labels: pd.Index | None
+    translates: bool = False
 
     @property
     def classes(self) -> NDArray[Any]:

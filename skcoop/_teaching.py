@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._compat import InvalidParameterError
+from skcoop._errors import describe, named
 from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._parallel import delayed, in_parallel
@@ -215,7 +216,7 @@ def _ask(
     except Exception as error:  # engines and members are the user's
         nothing = np.zeros(len(rows), dtype=bool)
         unknown = np.full(len(rows), np.nan)
-        failure = f"{type(error).__name__}: {error}"
+        failure = describe(error)
         nowhere = np.full(len(rows), -1, dtype=np.intp)
         return Answers(
             rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
@@ -235,23 +236,10 @@ def _answer(
 ) -> Answers:
     outside = _outside(task, silo, fold)
     background = _seen_by_search(task, outside, seed)
-    X, labels = take(task.X, rows), task.y[rows]
-    result = engine.generate(
-        teacher,
-        X,
-        labels,
-        background=take(task.X, background),
-        alpha=alpha,
-        random_state=seed,
-    )
-    Z = task.codec.encode(result.X_cf)
-    found = np.asarray(result.valid, dtype=bool)
-    if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
-        raise ValueError(
-            f"the engine returned {Z.shape} cells and {found.shape} flags for "
-            f"{len(rows)} rows of {task.Z.shape[1]} columns"
+    with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
+        Z, found, led_to = _generate(
+            task, teacher, rows, background, engine, alpha, seed
         )
-    led_to = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
     # What the table cannot hold is no answer; the rest is judged as handed out.
     sound = task.codec.can_hold(Z)
     Z = np.where(sound[:, None], Z, task.Z[rows])
@@ -263,6 +251,35 @@ def _answer(
     # The engine cannot tell what repeats a row that it did not see.
     kept &= ~task.repeats(Z, reads, outside)
     return Answers(rows, Z, found, kept, before, after, led_to, failure)
+
+
+def _generate(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    background: NDArray[np.intp],
+    engine: Any,
+    alpha: float,
+    seed: int,
+) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp]]:
+    """Let the engine answer: cells, whether they are answers, where they lead to."""
+    result = engine.generate(
+        teacher,
+        take(task.X, rows),
+        task.y[rows],
+        background=take(task.X, background),
+        alpha=alpha,
+        random_state=seed,
+    )
+    Z = task.codec.encode(result.X_cf)
+    found = np.asarray(result.valid, dtype=bool)
+    if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
+        raise ValueError(
+            f"it returned {Z.shape} cells and {found.shape} flags for {len(rows)} "
+            f"rows of {task.Z.shape[1]} columns"
+        )
+    places = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
+    return Z, found, places
 
 
 def _rows_led_to(

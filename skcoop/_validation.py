@@ -11,7 +11,6 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -27,8 +26,8 @@ from skcoop._frames import (
     pop_column,
     select,
 )
+from skcoop._kinds import advice, is_a
 from skcoop._members import Member, weight_parameter
-from skcoop._predictions import positions_of
 from skcoop._warnings import warn
 
 
@@ -80,13 +79,10 @@ def is_dropped(estimator: Any) -> bool:
 
 
 def _check_member(name: str, estimator: Any) -> None:
-    is_model = hasattr(estimator, "fit") and not isinstance(estimator, type)
-    if not is_model or not is_classifier(estimator):
-        hint = ""
-        if isinstance(estimator, type):
-            hint = f" Pass an instance of it: {estimator.__name__}()."
+    if not is_a("classifier", estimator):
         raise ValueError(
-            f"The estimator {name!r} should be a classifier, got {estimator!r}.{hint}"
+            f"The estimator {name!r} should be a classifier, got {estimator!r}."
+            + advice("classifier", estimator)
         )
     if isinstance(estimator, FrozenEstimator):
         try:
@@ -385,45 +381,14 @@ def check_silo(member: Member, y: NDArray[Any]) -> None:
         )
 
 
-def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:
-    """Raise an error if a frozen model cannot be asked about this task."""
-    if not isinstance(estimator, FrozenEstimator):
-        return
-    known = np.asarray(estimator.classes_)
-    if (positions_of(known, classes) < 0).all():
-        raise ValueError(
-            f"The frozen member {name!r} knows the classes {known.tolist()}, none of "
-            f"which is in y: {classes.tolist()}. Relabel y or the model."
-        )
-    names = column_names(X)
-    width = getattr(estimator, "n_features_in_", len(names))
-    wanted = getattr(estimator, "feature_names_in_", None)
-    if wanted is not None and is_frame(X):
-        absent = [column for column in wanted if column not in names]
-        # Some libraries write names their own way: as many columns are taken as they
-        # are.
-        if absent and width != len(names):
-            raise ValueError(
-                f"The frozen member {name!r} was fitted with the columns {absent}, "
-                "which X lacks. Add them (they may be missing values), or leave the "
-                "member out."
-            )
-        return
-    if width != len(names):
-        raise ValueError(
-            f"The frozen member {name!r} was fitted on {width} features, X has "
-            f"{len(names)}. Hand in data frames, so that it can take its own by name."
-        )
-
-
 def check_combine(combine: Any) -> None:
     """Raise an error if the final estimator is no classifier."""
     if isinstance(combine, str):
         return
-    if isinstance(combine, type) or not is_classifier(combine):
+    if not is_a("classifier", combine):
         raise ValueError(
             "combine must be 'stack', 'soft', 'hard' or an unfitted classifier, got "
-            f"{combine!r}."
+            f"{combine!r}." + advice("classifier", combine)
         )
 
 

@@ -22,10 +22,12 @@ from typing import Any
 from uuid import uuid4
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+
+from skcoop._kinds import advice, is_a
 
 __all__ = ["load_member", "save_member"]
 
@@ -80,7 +82,10 @@ def save_member(member: Any, file: str | PathLike[str]) -> None:
     if isinstance(member, FrozenEstimator):
         member = member.estimator
     if not _is_model(member):
-        raise ValueError(f"A member is a fitted classifier, got {member!r}.")
+        raise ValueError(
+            f"A member is a fitted classifier, got {member!r}."
+            + advice("classifier", member)
+        )
     try:
         check_is_fitted(member)
     except NotFittedError as error:
@@ -271,7 +276,7 @@ def _is_here(name: str) -> bool:
 
 
 def _is_model(member: Any) -> bool:
-    return isinstance(member, BaseEstimator) and is_classifier(member)
+    return isinstance(member, BaseEstimator) and is_a("classifier", member)
 
 
 def _skops() -> Any:

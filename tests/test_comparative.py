@@ -115,9 +115,10 @@ def test_judging_asks_nobody(query, accept, cv):
 def test_call_that_fails_half_way_loses_no_answer(query):
     teacher = Counting(fail_after=70)
     model = distiller(teacher, teacher_budget=80, query=query)
-    with pytest.raises(ConnectionError, match="no more credit") as error:
+    message = r"^The teacher, asked about \d+ rows: no more credit"
+    with pytest.raises(ConnectionError, match=message) as error:
         model.fit(ROWS, LABELS)
-    assert "teacher_answers_" in "".join(error.value.__notes__)
+    assert "are in teacher_answers_" in str(error.value)
     paid = len(teacher.asked)
     assert 0 < paid == answered(model).sum() <= 70
     assert paid <= model.n_teacher_calls_ <= 80
@@ -230,7 +231,9 @@ def test_fit_again_after_a_teacher_that_never_answered():
     model = distiller(down, teacher_budget=100, classes=NAMES)
     with pytest.raises(ConnectionError) as raised:
         model.fit(ROWS)
-    assert "There is no answer so far." in raised.value.__notes__[-1]
+    first, last = str(raised.value).splitlines()
+    assert first == "The teacher, asked about 50 rows: 503"
+    assert last == "There is no answer so far."
     model.set_params(teacher=FOREST.predict_proba)
     model.fit(ROWS, teacher_proba=model.teacher_answers_)
     assert answered(model).any()

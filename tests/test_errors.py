@@ -1,5 +1,6 @@
 """What goes wrong is said clearly, where it happened, and costs nothing else."""
 
+import re
 import warnings
 
 import numpy as np
@@ -322,6 +323,10 @@ def test_infinity_is_named_with_its_column(container, value):
         distiller().fit(X, y)
 
 
+def first_line(caught):
+    return str(caught.value).splitlines()[0]
+
+
 def said_about(error):
     """Return all that an error says, notes included."""
     return "\n".join([str(error), *getattr(error, "__notes__", [])])
@@ -338,7 +343,9 @@ def test_missing_values_that_a_member_cannot_take(frame):
     ]
     with pytest.raises(ValueError, match="contains NaN") as error:
         distiller(group).fit(X, y)
-    assert any("'linear'" in note for note in error.value.__notes__)
+    assert first_line(error) == (
+        "Member 'linear', fitted on 90 rows and 0 lessons: Input X contains NaN."
+    )
     # Those who can, do.
     fitted = distiller([group[0], ("tree", DecisionTreeClassifier())]).fit(X, y)
     assert fitted.predict(X).shape == (90,)
@@ -355,7 +362,11 @@ def test_missing_values_that_a_member_meets_in_another_silo():
     ]
     with pytest.raises(ValueError, match="contains NaN") as error:
         distiller(group).fit(X, y, silos=owner)
-    assert any("'linear'" in note for note in error.value.__notes__)
+    assert re.fullmatch(
+        r"Member 'linear', asked about \d+ rows: Input X contains NaN.",
+        first_line(error),
+    )
+    assert any("rows of all silos" in note for note in error.value.__notes__)
 
 
 @pytest.mark.parametrize("answer", ["nan", "shape"])
@@ -457,7 +468,11 @@ def test_member_that_raises_in_its_first_fit(error):
     model = distiller(group)
     with pytest.raises(error, match="out of memory") as caught:
         model.fit(X, y)
-    assert any("'broken'" in note for note in caught.value.__notes__)
+    assert type(caught.value) is error
+    assert first_line(caught) == (
+        "Member 'broken', fitted on 90 rows and 0 lessons: out of memory"
+    )
+    assert str(caught.value.__cause__) == "out of memory"
     with pytest.raises(NotFittedError):
         check_is_fitted(model)
 
@@ -467,7 +482,7 @@ def test_member_that_raises_in_a_cross_fitted_copy():
     group = members(broken=Counting("broken", when=lambda X: len(X) < 90))
     with pytest.raises(Trouble) as caught:
         distiller(group).fit(X, y)
-    assert any("'broken'" in note for note in caught.value.__notes__)
+    assert "Member 'broken', fitted on" in first_line(caught)
 
 
 def fit_with_warning(model, X, y, match="Some teaching failed", **params):
@@ -483,11 +498,14 @@ def test_member_that_raises_in_all_refits():
     ]
     group = members(broken=Counting("broken", when=lambda X: len(X) > 30, max_depth=3))
     model = distiller(group, n_rounds=1)
-    with pytest.warns(UserWarning, match="'broken'.*Trouble: out of memory") as caught:
+    failure = (
+        r"Trouble: Member 'broken', fitted on \d+ rows and \d+ lessons: out of memo"
+    )
+    with pytest.warns(UserWarning, match=f"'broken'.*{failure}") as caught:
         model.fit(X, y, silos=owner)
     assert len(caught) == 1
     lines = model.history_.query("student == 'broken'")
-    assert lines["failure"].str.contains("Trouble: out of memory").all()
+    assert lines["failure"].str.match(failure).all()
     assert not lines["accepted"].any()
     assert lines["kept"].sum() == 0
     assert not model.lessons_.query("student == 'broken'")["kept"].any()
@@ -512,7 +530,8 @@ def test_member_that_raises_from_the_second_round_on():
     model = fit_with_warning(taught, X, y)
     history = model.history_.set_index("round")
     assert history.index.tolist() == [1, 2]
-    assert "Trouble: out of memory" in "".join(history["failure"])
+    assert "Trouble: Member 'broken', fitted on" in "".join(history["failure"])
+    assert "out of memory" in "".join(history["failure"])
     # The last fit of the improved member failed as well: nothing is kept.
     assert not history["accepted"].any()
     assert history["kept"].sum() == 0
@@ -556,7 +575,10 @@ def test_lessons_of_earlier_rounds_stay_when_later_ones_fail():
     history = model.history_.set_index("round")
     assert history["accepted"].to_dict() == {1: True, 2: False}
     assert history.loc[1, "failure"] == ""
-    assert "Trouble: out of memory" in history.loc[2, "failure"]
+    assert re.match(
+        "Trouble: Member 'limited', fitted on .*: out of memory",
+        history.loc[2, "failure"],
+    )
     assert history.loc[2, "kept"] == 0
     kept = model.lessons_[model.lessons_["kept"]]
     assert set(kept["round"]) == {1}
@@ -578,10 +600,11 @@ def test_member_that_raises_in_its_last_fit_without_a_gate(combine):
     ]
     group = members(broken=Counting("broken", when=lambda X: len(X) > 30, max_depth=3))
     model = distiller(group, accept=None, combine=combine)
-    fit_with_warning(model, X, y, match="'broken'.*Trouble: out of memory", silos=owner)
+    failure = "Trouble: Member 'broken', fitted on .*: out of memory"
+    fit_with_warning(model, X, y, match=f"'broken'.*{failure}", silos=owner)
     lines = model.history_.query("student == 'broken' and taught > 0")
     assert len(lines)
-    assert lines["failure"].str.contains("Trouble: out of memory").all()
+    assert lines["failure"].str.match(failure).all()
     assert not lines["accepted"].any()
     assert lines["kept"].sum() == 0
     assert not model.lessons_.query("student == 'broken'")["kept"].any()
@@ -791,9 +814,10 @@ def test_bad_engine_is_not_silent(answer):
 
 def test_reason_of_an_engine_is_told():
     model, _, _, caught = fit_with_engine(raises)
-    assert "Trouble: no answer today" in str(caught[0].message)
+    failure = r"Trouble: The engine Engine, asked about \d+ rows: no answer today"
+    assert re.search(failure, str(caught[0].message))
     asked = model.history_[model.history_["asked"] > 0]
-    assert asked["failure"].eq("Trouble: no answer today").all()
+    assert asked["failure"].str.fullmatch(failure).all()
 
 
 def test_answers_that_do_not_reach_the_target_are_refused():
@@ -832,10 +856,11 @@ def test_engine_that_fails_for_one_teacher():
 
     X, y = table()
     model = distiller(table_members(), counterfactuals=Partial(), n_rounds=1)
-    fit_with_warning(model, X, y, match="teacher 'linear': Trouble: no answer today")
+    failure = r"Trouble: The engine Partial, asked about \d+ rows: no answer today"
+    fit_with_warning(model, X, y, match=f"teacher 'linear': {failure}")
     linear = model.history_.query("teacher == 'linear' and asked > 0")
     others = model.history_.query("teacher != 'linear' and asked > 0")
-    assert linear["failure"].eq("Trouble: no answer today").all()
+    assert linear["failure"].str.fullmatch(failure).all()
     assert linear["found"].sum() == 0
     assert others["failure"].eq("").all()
     assert others["taught"].sum() > 0

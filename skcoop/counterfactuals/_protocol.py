@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._errors import named
+from skcoop._members import FittedMember
+from skcoop._names import columns_of
 from skcoop._predictions import probability_table
 
 # Probabilities closer than this are the same probability.
@@ -134,9 +137,17 @@ def target_probability(proba: NDArray[np.float64], alpha: float) -> NDArray[np.f
     return proba + alpha * (1.0 - proba)
 
 
+def ask(teacher: Any, X: Any) -> NDArray[np.float64]:
+    """Return a teacher's probabilities for rows; it reads their columns by name."""
+    if isinstance(teacher, FittedMember):  # which names itself and its columns
+        return teacher.predict_proba(X)
+    with named("The teacher", f"asked about {X.shape[0]} rows"):
+        answer = teacher.predict_proba(columns_of(teacher, X))
+    return probability_table(answer, np.asarray(teacher.classes_), X, "The teacher")
+
+
 def true_class_proba(teacher: Any, X: Any, y: Any) -> NDArray[np.float64]:
     """Return the teacher's probability of each row's own class, 0 where unknown."""
-    known = np.asarray(teacher.classes_)
-    proba = probability_table(teacher.predict_proba(X), known, X, "The teacher")
+    proba, known = ask(teacher, X), np.asarray(teacher.classes_)
     match = np.asarray(y, dtype=object)[:, None] == known.astype(object)
     return np.where(match, proba, 0.0).sum(axis=1)

@@ -17,11 +17,10 @@ from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
 from skcoop._permissions import Permissions
-from skcoop._predictions import probability_table
 from skcoop._row_labels import joined_labels, replaced_labels
 from skcoop._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
-from skcoop.counterfactuals._protocol import TOLERANCE, target_probability
+from skcoop.counterfactuals._protocol import TOLERANCE, ask, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
 from skcoop.counterfactuals._walk import (
     AT_ONCE,
@@ -159,9 +158,7 @@ class Search:
         if not len(Z):
             return np.zeros((0, len(self.teacher.classes_)))
         self.n_predictions += len(Z)
-        X = self.codec.decode(Z, labels)
-        answer, known = self.teacher.predict_proba(X), np.asarray(self.teacher.classes_)
-        return probability_table(answer, known, X, "The teacher")
+        return ask(self.teacher, self.codec.decode(Z, labels))
 
     def ask_for(self, codes: NDArray[np.intp], Z: FloatMatrix) -> NDArray[np.float64]:
         """Return the probability of one class for each encoded row."""

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from skcoop._frames import column_names, is_frame, is_pandas, take, to_plain_pandas
+from skcoop._members import gives_probabilities
 from skcoop._validation import is_dropped
 from skcoop.inspection._history import refusals
 from skcoop.inspection._page import page, section
@@ -175,8 +176,11 @@ def _verdict(estimator: Any) -> str:
     scores, lessons = estimator.scores_, estimator.lessons_
     if len(scores) == 1:
         return "The members are as they were: no round of teaching took place."
-    models = [m for m in estimator.named_estimators.values() if not is_dropped(m)]
-    if not any(hasattr(model, "predict_proba") for model in models):
+    if not any(
+        gives_probabilities([model], estimator.named_estimators[name])
+        for name, model in estimator.named_estimators_.items()
+        if not is_dropped(model)
+    ):
         return (
             "The members are as they were: none of them has predict_proba, so none "
             "could teach."
