@@ -135,9 +135,10 @@ def test_stored_answers_are_found_by_the_labels_of_rows(kind):
         cv=2,
         random_state=0,
     ).fit(X)
-    asked = ~np.isnan(distiller.teacher_answers_[:, 0])
+    answers = distiller.teacher_answers_.to_numpy()
+    asked = ~np.isnan(answers[:, 0])
     assert asked.sum() == 40
-    assert_array_equal(distiller.teacher_answers_[asked], stored[asked])
+    assert_array_equal(answers[asked], stored[asked])
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -889,7 +890,7 @@ CELLS, CODES = make_classification(
 TABLE = pd.DataFrame(CELLS, columns=list("abcde"))
 Y = np.array(["no", "yes"])[CODES]
 FOREST = RandomForestClassifier(20, random_state=0).fit(TABLE[:150], Y[:150])
-ROWS, KINDS_OF_LABELS, KNOWN = TABLE[150:300], Y[150:300], CODES[150:300]
+ROWS, CALLED, KNOWN = TABLE[150:300], Y[150:300], CODES[150:300]
 PROBA = FOREST.predict_proba(ROWS)
 TREE = DecisionTreeClassifier(max_depth=4)
 LIBRARIES = {
@@ -942,12 +943,10 @@ def as_table(proba, columns, library):
 @pytest.mark.parametrize("columns", [["no", "yes"], ["yes", "no"]])
 def test_answers_with_labelled_columns_that_are_handed_in(library, columns):
     """automlbenchmark #212, AutoGluon #976: the teacher is not inverted."""
-    expected = learner(None).fit(ROWS, KINDS_OF_LABELS, teacher_proba=PROBA)
+    expected = learner(None).fit(ROWS, CALLED, teacher_proba=PROBA)
     answers = as_table(PROBA, columns, library)
     for params in ({}, {"classes": ["yes", "no"]}, {"classes": ["no", "yes"]}):
-        model = learner(None, **params).fit(
-            ROWS, KINDS_OF_LABELS, teacher_proba=answers
-        )
+        model = learner(None, **params).fit(ROWS, CALLED, teacher_proba=answers)
         assert_array_equal(model.predict_proba(TABLE), expected.predict_proba(TABLE))
         assert_allclose(model.teacher_answers_, PROBA)
     # The labels alone say what the classes are.
@@ -985,7 +984,7 @@ def test_twelve_classes_sorted_as_text_or_as_numbers(kind, labels, order):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("params", [{}, {"classes": ["no", "yes"]}])
-@pytest.mark.parametrize("y", [None, KINDS_OF_LABELS, KINDS_OF_LABELS.astype(object)])
+@pytest.mark.parametrize("y", [None, CALLED, CALLED.astype(object)])
 def test_callable_that_returns_labelled_columns(library, params, y):
     """cleanlab #991: columns by their labels, in each call."""
     calls = []
@@ -1055,8 +1054,8 @@ def test_model_whose_probabilities_have_labelled_columns(role):
     """cleanlab #991: it may have any role, and is what it is without labels."""
     _, labelled = list(in_each_role(Labelled()))[role]
     _, plain = list(in_each_role(LogisticRegression()))[role]
-    labelled.fit(ROWS, KINDS_OF_LABELS)
-    plain.fit(ROWS, KINDS_OF_LABELS)
+    labelled.fit(ROWS, CALLED)
+    plain.fit(ROWS, CALLED)
     assert_array_equal(labelled.predict(TABLE), plain.predict(TABLE))
     assert_allclose(labelled.predict_proba(TABLE), plain.predict_proba(TABLE))
     assert type(labelled.predict_proba(TABLE)) is np.ndarray
@@ -1068,7 +1067,7 @@ def test_model_whose_columns_have_labels_of_their_own(role):
     _, model = list(in_each_role(Mislabelled()))[role]
     message = r"columns labelled \['p0', 'p1'\], and the classes are \['no', 'yes'\]"
     with pytest.raises(ValueError, match=message):
-        model.fit(ROWS, KINDS_OF_LABELS).predict_proba(ROWS)
+        model.fit(ROWS, CALLED).predict_proba(ROWS)
 
 
 @pytest.mark.parametrize("engine", [BatchedDice(), StockDice("kdtree")])
@@ -1076,9 +1075,9 @@ def test_engine_whose_teacher_labels_its_columns(engine):
     """cleanlab #991: the probability of a row's own class, not of the other one."""
     found = []
     for kind in (Labelled, LogisticRegression):
-        teacher = kind().fit(ROWS, KINDS_OF_LABELS)
+        teacher = kind().fit(ROWS, CALLED)
         answers = engine.generate(
-            teacher, ROWS[:4], KINDS_OF_LABELS[:4], background=ROWS, random_state=0
+            teacher, ROWS[:4], CALLED[:4], background=ROWS, random_state=0
         )
         found.append(answers)
     assert_allclose(found[0].proba_before, found[1].proba_before)
@@ -1086,10 +1085,7 @@ def test_engine_whose_teacher_labels_its_columns(engine):
     assert_array_equal(found[0].X_cf, found[1].X_cf)
     with pytest.raises(ValueError, match="columns labelled"):
         engine.generate(
-            Mislabelled().fit(ROWS, KINDS_OF_LABELS),
-            ROWS[:2],
-            KINDS_OF_LABELS[:2],
-            background=ROWS,
+            Mislabelled().fit(ROWS, CALLED), ROWS[:2], CALLED[:2], background=ROWS
         )
 
 
@@ -1103,38 +1099,32 @@ def test_answers_handed_in_with_other_labels_are_refused(columns, params):
     model = learner(None, **params)
     if columns == ["no", "maybe"] and not params:
         # Nobody but these labels says what the classes are, and y has one more.
-        model.fit(ROWS, KINDS_OF_LABELS, teacher_proba=frame)
+        model.fit(ROWS, CALLED, teacher_proba=frame)
         assert_array_equal(model.classes_, ["maybe", "no", "yes"])
         return
     message = re.escape(f"teacher_proba has columns labelled {columns}")
     with pytest.raises(ValueError, match=message):
-        model.fit(ROWS, KINDS_OF_LABELS, teacher_proba=frame)
+        model.fit(ROWS, CALLED, teacher_proba=frame)
 
 
 def test_rows_of_answers_in_another_order_are_refused():
     """cleanlab #991: by place or by label, never by the wrong one."""
     answers = pd.DataFrame(PROBA, columns=["no", "yes"], index=ROWS.index)
-    expected = learner(None).fit(ROWS, KINDS_OF_LABELS, teacher_proba=PROBA)
+    expected = learner(None).fit(ROWS, CALLED, teacher_proba=PROBA)
     for same in (answers, answers.reset_index(drop=True), pl.from_pandas(answers)):
-        model = learner(None).fit(ROWS, KINDS_OF_LABELS, teacher_proba=same)
+        model = learner(None).fit(ROWS, CALLED, teacher_proba=same)
         assert_array_equal(model.predict(TABLE), expected.predict(TABLE))
     shuffled = answers.sample(frac=1, random_state=0)
     with pytest.raises(ValueError, match=r"rows labelled .*\.loc\[X\.index\]"):
-        learner(None).fit(ROWS, KINDS_OF_LABELS, teacher_proba=shuffled)
-    again = learner(None).fit(
-        ROWS, KINDS_OF_LABELS, teacher_proba=shuffled.loc[ROWS.index]
-    )
+        learner(None).fit(ROWS, CALLED, teacher_proba=shuffled)
+    again = learner(None).fit(ROWS, CALLED, teacher_proba=shuffled.loc[ROWS.index])
     assert_array_equal(again.predict(TABLE), expected.predict(TABLE))
     with pytest.raises(ValueError, match="X has others"):
-        learner(None).fit(
-            ROWS, KINDS_OF_LABELS, teacher_proba=answers.set_axis(ROWS.index + 9)
-        )
+        learner(None).fit(ROWS, CALLED, teacher_proba=answers.set_axis(ROWS.index + 9))
     # X was sorted, and what was numbered before is not.
     mixed = ROWS.reset_index(drop=True).sample(frac=1, random_state=0)
     with pytest.raises(ValueError, match="the same in another order"):
-        learner(None).fit(
-            mixed, KINDS_OF_LABELS, teacher_proba=answers.reset_index(drop=True)
-        )
+        learner(None).fit(mixed, CALLED, teacher_proba=answers.reset_index(drop=True))
 
 
 def test_teacher_that_returns_rows_in_its_own_order():
@@ -1155,7 +1145,7 @@ def test_teacher_that_returns_rows_in_its_own_order():
 
 
 @pytest.mark.parametrize("order", [["no", "yes"], ["yes", "no"]])
-@pytest.mark.parametrize("y", [None, KINDS_OF_LABELS])
+@pytest.mark.parametrize("y", [None, CALLED])
 @pytest.mark.parametrize("container", [np.asarray, np.ndarray.tolist, pd.DataFrame])
 def test_classes_name_the_columns_of_all_answers(order, y, container):
     """LightAutoML #57: of those that a callable gives, and of those handed in."""
@@ -1192,7 +1182,7 @@ def test_answers_of_one_fit_are_understood_by_the_next(classes):
         assert answers.equals(again.teacher_answers_)
     grid = {"student__max_depth": [1, 4]}
     search = GridSearchCV(clone(first).set_params(teacher_budget=0), grid, cv=2)
-    search.fit(ROWS, KINDS_OF_LABELS, teacher_proba=answers)
+    search.fit(ROWS, CALLED, teacher_proba=answers)
     assert search.best_params_ == {"student__max_depth": 4}
 
 
@@ -1428,7 +1418,7 @@ def test_model_that_predicts_no_class_is_named(y, role):
         "final": lambda: group(TREE, GaussianNB(), combine=Codes(), n_rounds=0),
     }[role]().fit(IRIS, y)
     name = "final estimator" if role == "final" else role
-    with pytest.raises(ValueError, match=f"The {name}: predict returned 0, which is"):
+    with pytest.raises(ValueError, match=f"The {name}.*: predict returned 0, which"):
         model.predict(IRIS)
 
 
@@ -1438,10 +1428,7 @@ def test_member_that_votes_for_no_class_is_named():
     class Voter(Codes):
         predict_proba = property()
 
-    with (
-        pytest.warns(UserWarning, match="no predict_proba"),
-        pytest.raises(ValueError, match="Member 'voter': predict returned 0, which"),
-    ):
+    with pytest.raises(ValueError, match="Member 'voter': predict returned 0, which"):
         group(Voter(), GaussianNB()).fit(IRIS, THREE + 5)
 
 
@@ -1496,9 +1483,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("kind", MISSING)
-@pytest.mark.parametrize(
-    "y", [KINDS_OF_LABELS, KNOWN, KNOWN == 1], ids=["text", "int", "bool"]
-)
+@pytest.mark.parametrize("y", [CALLED, KNOWN, KNOWN == 1], ids=["text", "int", "bool"])
 def test_missing_labels_are_unknown_where_labels_are_optional(kind, y):
     """scikit-learn #11682: in whatever way they are missing."""
     known = np.arange(150) < 40
@@ -1531,14 +1516,14 @@ def test_numbers_beside_missing_ones_stay_whole():
 @pytest.mark.parametrize("cv", [3, KFold(3), StratifiedKFold(3)])
 def test_folds_of_rows_of_which_some_have_a_label(cv):
     """scikit-learn #11682: splitters take what there is."""
-    y = np.where(np.arange(150) < 60, KINDS_OF_LABELS, None)
+    y = np.where(np.arange(150) < 60, CALLED, None)
     model = learner(FOREST, cv=cv, teacher_budget=50, accept="improves").fit(ROWS, y)
     assert model.scores_["accuracy"].between(0.5, 1).all()
 
 
 def test_labels_of_rows_without_weight_are_unknown():
     """scikit-learn #11682."""
-    y = np.where(np.arange(150) < 60, KINDS_OF_LABELS, None)
+    y = np.where(np.arange(150) < 60, CALLED, None)
     y[:5] = "other"
     weights = np.where(np.arange(150) < 5, 0.0, 1.0)
     model = learner(FOREST, teacher_budget=50).fit(ROWS, y, sample_weight=weights)
@@ -1552,8 +1537,8 @@ def test_labels_of_rows_without_weight_are_unknown():
         np.where(np.arange(150) < 60, KNOWN, -1.0),
         pd.Series(np.where(np.arange(150) < 60, KNOWN, -1), dtype="Int64"),
         np.where(np.arange(150) < 60, KNOWN + 1, -1),
-        np.where(np.arange(150) < 60, KINDS_OF_LABELS.astype(object), -1),
-        list(np.where(np.arange(150) < 60, KINDS_OF_LABELS.astype(object), -1)),
+        np.where(np.arange(150) < 60, CALLED.astype(object), -1),
+        list(np.where(np.arange(150) < 60, CALLED.astype(object), -1)),
         np.where(np.arange(150) < 60, KNOWN + 1, -1).astype(object),
         np.where(np.arange(150) < 60, 1, -1),
         [None, *np.where(np.arange(149) < 60, KNOWN[1:], -1)],
@@ -1613,9 +1598,7 @@ def test_minus_one_is_a_class_where_somebody_says_so():
 
 
 @pytest.mark.parametrize("kind", MISSING)
-@pytest.mark.parametrize(
-    "y", [KINDS_OF_LABELS, KNOWN, KNOWN == 1], ids=["text", "int", "bool"]
-)
+@pytest.mark.parametrize("y", [CALLED, KNOWN, KNOWN == 1], ids=["text", "int", "bool"])
 @pytest.mark.parametrize("make", [group, peers])
 def test_missing_labels_are_counted_where_labels_are_needed(kind, y, make):
     """scikit-learn #11682: how many, and where."""
@@ -1708,11 +1691,11 @@ def test_answers_that_nobody_can_understand_cost_one_row_at_most():
     assert shop.sold == 2
 
 
-_values, _numbers = make_classification(
+_values, _y01 = make_classification(
     120, 5, n_informative=3, flip_y=0.15, random_state=0
 )
 FRAME = pd.DataFrame(_values, columns=list("abcde"))
-YES_NO = np.where(_numbers == 1, "yes", "no")
+YES_NO = np.where(_y01 == 1, "yes", "no")
 
 
 def cooperate(*models, **params):
@@ -1839,7 +1822,8 @@ def test_nothing_is_said_of_a_member_that_something_stands_in_for(late):
     assert any("['m0'] have no predict_proba" in text for text in said) != late
     # It teaches once a model of its own is there, if that can.
     rounds = set(model.history_.query("teacher == 'm0'")["round"])
-    assert rounds == ({2} if late else set())
+    assert bool(rounds) == late
+    assert 1 not in rounds
 
 
 def test_leader_is_judged_by_probabilities_that_it_has_once_fitted():
@@ -1973,7 +1957,7 @@ def test_whether_labels_are_translated_is_found_out_once(role):
         return cooperate(model, GaussianNB())
 
     fits = count_fits(make(YES_NO), YES_NO)
-    assert fits == count_fits(make(_numbers), _numbers) + 1 > 3
+    assert fits == count_fits(make(_y01), _y01) + 1 > 3
 
 
 # Labels in other parameters of fit
@@ -1982,7 +1966,7 @@ _more, _more_codes = make_classification(
     400, 8, n_informative=4, flip_y=0.2, random_state=1
 )
 TRAIN, VALID = _more[:300], _more[300:]
-SPELLINGS = {"text": ["no", "yes"], "from one": [1, 2], "from zero": [0, 1]}
+SPELT = {"text": ["no", "yes"], "from one": [1, 2], "from zero": [0, 1]}
 
 
 def early_stopping(**params):
@@ -2000,7 +1984,7 @@ def best_round(model, labels, **validation):
     return getattr(model, "best_iteration_", None) or model.best_iteration
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", SPELT)
 @pytest.mark.parametrize("given", ["list", "lists", "Series"])
 def test_labels_of_an_evaluation_set_are_translated(kind, given):
     """xgboost #803: early stopping listens to the right labels."""
@@ -2009,7 +1993,7 @@ def test_labels_of_an_evaluation_set_are_translated(kind, given):
         TRAIN, _more_codes[:300], eval_set=[(VALID, _more_codes[300:])], verbose=False
     )
     assert 5 < expected.best_iteration < 150
-    labels = np.array(SPELLINGS[kind])[_more_codes]
+    labels = np.array(SPELT[kind])[_more_codes]
     truth = {"list": list, "lists": list, "Series": pd.Series}[given](labels[300:])
     pair = [VALID, truth] if given == "lists" else (VALID, truth)
     with config_context(enable_metadata_routing=True):
@@ -2021,7 +2005,7 @@ def test_labels_of_an_evaluation_set_are_translated(kind, given):
         assert found == expected.best_iteration
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", SPELT)
 @pytest.mark.parametrize("given", ["array", "tuple"])
 def test_labels_that_come_apart_from_their_rows_are_translated(kind, given):
     """xgboost #803, LightGBM #7400."""
@@ -2032,7 +2016,7 @@ def test_labels_that_come_apart_from_their_rows_are_translated(kind, given):
         TRAIN, _more_codes[:300], eval_X=VALID, eval_y=_more_codes[300:], **stop
     )
     assert 5 < expected.best_iteration_ < 150
-    labels = np.array(SPELLINGS[kind])[_more_codes]
+    labels = np.array(SPELT[kind])[_more_codes]
     rows, truth = VALID, labels[300:]
     if given == "tuple":
         rows, truth = (rows,), (truth,)
@@ -2129,12 +2113,12 @@ class Weighed(LogisticRegression):
         return super().fit(X, y, sample_weight)
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", SPELT)
 @pytest.mark.parametrize("wrap", [as_it_is, in_a_pipeline])
 def test_weights_of_classes_are_translated(kind, wrap):
     """xgboost #803: labels are the keys of other parameters, too."""
-    low, high = SPELLINGS[kind]
-    labels = np.array([low, high])[_numbers]
+    low, high = SPELT[kind]
+    labels = np.array([low, high])[_y01]
     model = wrap(Weighed(class_weight={low: 1, high: 20}))
     expected = wrap(LogisticRegression(class_weight={low: 1, high: 20}))
     fitted = cooperate(model, GaussianNB(), n_rounds=0).fit(FRAME, labels)
@@ -2170,13 +2154,13 @@ def test_model_from_elsewhere_reads_columns_by_their_names(maker, labelling):
     if maker == "scikit-learn" and labelling == "numbers":
         pytest.skip("scikit-learn remembers no names that are numbers")
     table = FRAME.set_axis(LABELLINGS[labelling], axis=1)
-    model = MAKERS[maker]().fit(table, _numbers)
+    model = MAKERS[maker]().fit(table, _y01)
     expected = model.predict_proba(table)
     turned = table.iloc[:, SHUFFLED].assign(more=1.0)
     frozen = FrozenEstimator(model)
     members = [frozen, make_pipeline(StandardScaler(), LogisticRegression())]
     turned.columns = [*turned.columns[:-1], "more" if labelling == "blanks" else 99]
-    fitted = cooperate(*members).fit(turned, _numbers)
+    fitted = cooperate(*members).fit(turned, _y01)
     np.testing.assert_allclose(fitted.transform(turned)[:, :2], expected, rtol=1e-6)
     # The column that it does not know never changes in its lessons.
     lessons = fitted.lessons_.query("teacher == 'm0'")
@@ -2192,7 +2176,7 @@ def test_model_from_elsewhere_reads_columns_by_their_names(maker, labelling):
 @pytest.mark.parametrize("maker", MAKERS)
 def test_teacher_reads_columns_by_their_names(maker, library):
     """LightGBM #7338, #4102: a teacher that is not frozen, too."""
-    model = MAKERS[maker]().fit(WITH_BLANKS, YES_NO if "xg" not in maker else _numbers)
+    model = MAKERS[maker]().fit(WITH_BLANKS, YES_NO if "xg" not in maker else _y01)
     turned = WITH_BLANKS.iloc[:, SHUFFLED].assign(more=1.0)
     fitted = compare(model, shallow(), teacher_budget=None)
     if library == "polars" and maker == "catboost":
@@ -2268,12 +2252,10 @@ def test_columns_that_cannot_be_told_are_refused_before_anybody_is_asked(table):
 @pytest.mark.parametrize("maker", ["lightgbm", "xgboost", "catboost"])
 def test_numbers_that_are_names_are_no_positions(maker):
     """LightGBM #7338: a model of columns 0 to 4 does not read column 7 for column 3."""
-    model = FrozenEstimator(
-        MAKERS[maker]().fit(FRAME.set_axis(range(5), axis=1), _numbers)
-    )
+    model = FrozenEstimator(MAKERS[maker]().fit(FRAME.set_axis(range(5), axis=1), _y01))
     table = FRAME.set_axis([0, 1, 2, 7, 4], axis=1)
     with pytest.raises(ValueError, match=r"'m0' .* columns \['3'\], which X lacks"):
-        cooperate(model, GaussianNB()).fit(table, _numbers)
+        cooperate(model, GaussianNB()).fit(table, _y01)
 
 
 @pytest.mark.parametrize("order", [list("baced"), list("deb")])
@@ -2297,13 +2279,13 @@ def test_columns_that_a_model_drops_need_not_be_there(order):
 @pytest.mark.filterwarnings("ignore:X has feature names")
 def test_model_without_names_reads_by_position(maker):
     """LightGBM #7338: what it calls the columns of an array is no name."""
-    model = MAKERS[maker]().fit(FRAME.to_numpy(), _numbers)
-    fitted = cooperate(FrozenEstimator(model), shallow()).fit(FRAME, _numbers)
+    model = MAKERS[maker]().fit(FRAME.to_numpy(), _y01)
+    fitted = cooperate(FrozenEstimator(model), shallow()).fit(FRAME, _y01)
     np.testing.assert_allclose(
         fitted.transform(FRAME)[:, :2], model.predict_proba(FRAME.to_numpy())
     )
     with pytest.raises(ValueError, match="'m0' was fitted on 5 features, X has 6"):
-        cooperate(FrozenEstimator(model), shallow()).fit(FRAME.assign(z=1), _numbers)
+        cooperate(FrozenEstimator(model), shallow()).fit(FRAME.assign(z=1), _y01)
 
 
 # Classes that scikit-learn does not know
@@ -2398,7 +2380,7 @@ def test_an_engine_needs_nothing_but_generate():
 
     class Engine:
         def generate(self, *rows, **params):
-            return BatchedDice().generate(*rows, **params)
+            return BatchedDice(sparse=False).generate(*rows, **params)
 
     fitted = clone(cooperate(shallow(), GaussianNB(), counterfactuals=Engine()))
     plain = cooperate(shallow(), GaussianNB()).fit(FRAME, YES_NO)
@@ -2416,8 +2398,8 @@ def test_regressor_of_comparisons_is_told_what_it_lacks():
 
 # Errors that name who raised them
 
-WORDS = FRAME.assign(text="some words")
-MISSING_TEXT = WORDS.assign(text=["some words"] * 119 + [None])
+LINES = FRAME.assign(text="some words")
+MISSING_TEXT = LINES.assign(text=["some words"] * 119 + [None])
 
 
 def reads_text():
@@ -2433,7 +2415,7 @@ def reads_numbers(model=None):
 
 def test_missing_text_names_who_cannot_read_it():
     """A TF-IDF pipeline with a missing text, in each part that it can have."""
-    teacher = reads_text().fit(WORDS, YES_NO)
+    teacher = reads_text().fit(LINES, YES_NO)
     for who, distiller in {
         "Member 'm0', fitted on 120 rows": cooperate(reads_text(), reads_numbers()),
         "Peer 'p0', fitted on 120 rows": lead(
@@ -2443,7 +2425,7 @@ def test_missing_text_names_who_cannot_read_it():
             reads_text(), reads_numbers(), reads_numbers(shallow()), n_virtual=0
         ),
         "The student, fitted on": compare(
-            reads_numbers().fit(WORDS, YES_NO), reads_text()
+            reads_numbers().fit(LINES, YES_NO), reads_text()
         ),
         "The teacher, asked about": compare(
             teacher, reads_numbers(), teacher_budget=None
@@ -2453,7 +2435,7 @@ def test_missing_text_names_who_cannot_read_it():
             distiller.fit(MISSING_TEXT, YES_NO)
         assert first_line(caught).startswith(who)
         assert type(caught.value.__cause__) is type(caught.value)
-    fitted = cooperate(reads_text(), reads_numbers()).fit(WORDS, YES_NO)
+    fitted = cooperate(reads_text(), reads_numbers()).fit(LINES, YES_NO)
     for method in (fitted.predict, fitted.predict_proba, fitted.transform):
         with pytest.raises((ValueError, AttributeError)) as caught:
             method(MISSING_TEXT)
@@ -2592,12 +2574,10 @@ def test_errors_of_copies_are_named():
             GaussianNB(), shallow(), combine=Forgetful()
         ),
         "Member 'p0', copied": lead(shallow(), Forgetful(), GaussianNB()),
-        "The student, fitted on": compare(
-            GaussianNB().fit(FRAME, _numbers), Forgetful()
-        ),
+        "The student, fitted on": compare(GaussianNB().fit(FRAME, _y01), Forgetful()),
     }.items():
         with pytest.raises(RuntimeError, match=f"^{who}.*: Cannot clone object"):
-            distiller.fit(FRAME, _numbers)
+            distiller.fit(FRAME, _y01)
 
 
 class Overwhelmed(ExtraTreesRegressor):
@@ -2650,4 +2630,4 @@ def test_regressors_are_told_that_they_are_not_supported():
         with pytest.raises(ValueError, match=r"(?s)combine.*Regression is not supp"):
             cooperate(GaussianNB(), shallow(), combine=model).fit(FRAME, YES_NO)
     with pytest.raises(ValueError, match=r"teacher.*Regression is not supported yet"):
-        compare(Ridge().fit(FRAME, _numbers), shallow()).fit(FRAME)
+        compare(Ridge().fit(FRAME, _y01), shallow()).fit(FRAME)
