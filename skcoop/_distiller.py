@@ -232,14 +232,22 @@ class CooperativeDistiller(MemberEnsemble):
         (answers that held when the teacher was asked again), `taught` (lessons,
         copies of training rows left out), `accepted` (whether the student kept its
         refit with the lessons of all its teachers), `kept` (lessons after the
-        gate), the student's out-of-fold accuracy `score_before` and `score_after`
-        (NaN without a gate and a final estimator, as nobody needs them), and
-        `failure`, what went wrong.
+        gate), the student's out-of-fold score `score_before` and `score_after` and the
+        `standard_error` of the gain (NaN without a gate and a final estimator, as
+        nobody needs them), `reason`, why a refit was refused and which folds could not
+        judge it, and `failure`, what went wrong.
 
     scores_ : pandas.DataFrame
-        Each member's out-of-fold accuracy on the rows that judge it (see `accept`), a
-        column for each member and a line for each round. Line 0 is before any lesson.
-        NaN where nobody judged.
+        Each member's out-of-fold score on the rows that judge it (see `accept`), as the
+        gate saw it: a column for each member and a line for each round. Line 0 is
+        before any lesson. NaN where nobody judged. The name of the columns is that of
+        the score.
+
+    gains_ : pandas.DataFrame
+        What teaching gained: score `before` and `after`, `gain` and its
+        `standard_error`, a line for each member and a last one, ``combined``, for all
+        of them together. A refit that was kept because its score was good has a score
+        that is too good; so here each fold scores what the other folds would have kept.
 
     n_features_in_ : int
         Number of columns, without the silo column.
