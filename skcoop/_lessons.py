@@ -32,7 +32,7 @@ class Lessons:
     source : ndarray of int
         The row that each was made from; it gives the label.
     led_to : ndarray of int
-        The teacher's row that each was drawn to, -1 where there is none.
+        The row of the same silo that each was drawn to, -1 where there is none.
     teacher : ndarray of int
         Number of the member that made it.
     round : ndarray of int
