@@ -54,7 +54,9 @@ def first_steps(
     first, after = np.full(len(ends), -1), np.full(len(ends), np.nan)
     apart = (~same_cells(ends, asked.Q)).sum(axis=1)
     least = np.clip(apart - 1, 1, _LEAST_CHANGES)
-    start, turns = np.where(asked.certain, asked.alpha, 0.0), _turns(asked.Q)
+    # The end itself is a row of the background, which is no answer.
+    most = min(asked.alpha, 1.0 - 1.0 / WAY)
+    start, turns = np.where(asked.certain, most, 0.0), _turns(asked.Q)
 
     def place(rows: NDArray[np.intp], steps: NDArray[np.intp]) -> FloatMatrix:
         share = start[rows] + (1.0 - start[rows]) * steps / WAY
