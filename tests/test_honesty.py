@@ -947,9 +947,13 @@ def check_privacy(distiller, X, y, owner, layout):
     cells = cells if len(cells) else np.zeros((0, d))
     for name in set(owner):
         columns = read_columns(name, layout, d)
-        foreign = set(keys(X[owner != name][:, columns]))
         mine = (lessons["student"] == name).to_numpy(dtype=bool)
-        assert not foreign & set(keys(cells[mine][:, columns]))
+        # Neither a row of its own nor one of the silo that a lesson comes from.
+        homes = owner[lessons["source_row"].to_numpy(dtype=int)]
+        for home in set(owner):
+            rows = np.isin(owner, [home, name])
+            told = keys(cells[mine & (homes == home)][:, columns])
+            assert not set(keys(X[rows][:, columns])) & set(told)
         # What the fitted member holds is its own or a lesson.
         model = distiller.named_estimators_[name]
         model = model[-1] if hasattr(model, "steps") else model
@@ -1182,7 +1186,8 @@ def test_no_lesson_repeats_a_row_that_the_search_did_not_see(monkeypatch):
         n_lessons += len(lessons)
         folds = fold_of_each_row(3, table, y, (owner == "all").astype(int), {})
         for lesson in lessons.itertuples():
-            seen = (owner == "few") & (folds != folds[lesson.source_row])
+            home = owner == owner[lesson.source_row]
+            seen = home & (folds != folds[lesson.source_row])
             assert not (X[seen][:, :2] == [lesson.x__p, lesson.x__q]).all(axis=1).any()
     assert n_lessons > 50
 
