@@ -570,7 +570,7 @@ def test_lessons_of_earlier_rounds_stay_when_later_ones_fail():
         ("limited", Limited(max_depth=3, random_state=0)),
         ("guest", FrozenEstimator(GaussianNB().fit(*rows(500, seed=7)))),
     ]
-    taught = distiller(group, counterfactuals=Asking(), alpha=0.5)
+    taught = distiller(group, counterfactuals=Asking(sparse=False), alpha=0.5)
     model = fit_with_warning(taught, X, y)
     history = model.history_.set_index("round")
     assert history["accepted"].to_dict() == {1: True, 2: False}
@@ -888,7 +888,7 @@ def test_columns_of_an_answer_in_another_order(order):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        model = distiller(table_members(), counterfactuals=Shuffled(), n_rounds=1).fit(
+        model = distiller(table_members(), counterfactuals=Shuffled(sparse=False), n_rounds=1).fit(
             X, y
         )
     if len(model.lessons_):
@@ -956,7 +956,7 @@ def test_engine_that_spoils_what_it_is_given():
     X, y = table(60)
     copied = X.copy()
     good = distiller(table_members(), n_rounds=1).fit(X, y)
-    spoiled = distiller(table_members(), n_rounds=1, counterfactuals=Spoiling())
+    spoiled = distiller(table_members(), n_rounds=1, counterfactuals=Spoiling(sparse=False))
     spoiled.fit(X, y)
     assert len(good.lessons_)
     assert_frame_equal(X, copied)

@@ -121,8 +121,9 @@ def test_failures_are_escaped():
         distiller.fit(X, y)
     report = distiller.report_
     assert len(report.failures) == len(set(report.failures)) > 0
-    assert "ValueError: no <way> & no end" in report.failures[0]
-    assert "ValueError: no <way> & no end" in "".join(Outline(page(report)).texts)
+    assert "ValueError: The engine Broken, asked about" in report.failures[0]
+    assert "no <way> & no end" in report.failures[0]
+    assert report.failures[0] in "".join(Outline(page(report)).texts)
 
 
 def test_save_writes_the_page(odd, tmp_path, html):
@@ -293,14 +294,16 @@ def test_filled_cells_are_no_changes():
     X.loc[silos == "poor", "extra"] = np.nan
     X.loc[silos == "poor", "shared"] += 1
     members = [("full", DecisionTreeClassifier()), ("poor", DecisionTreeClassifier())]
-    model = CooperativeDistiller(members, cv=3, random_state=0).fit(X, y, silos=silos)
-    report = model.report_
+    model = CooperativeDistiller(members, accept=None, cv=3, random_state=0)
+    report = model.fit(X, y, silos=silos).report_
     filled = [
         name
         for lesson in report.told
         for name, cell in lesson.cells.iterrows()
         if not cell["changed"] and pd.isna(cell["row"]) and not pd.isna(cell["lesson"])
     ]
+    assert filled
+    assert set(filled) == {"extra"}
     assert page(report).count('<span class="completed">') == len(filled) + 1
 
 
