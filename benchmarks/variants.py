@@ -8,10 +8,12 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.engines import RandomValues, all_columns
+from benchmarks.engines import RandomValues
 from skcoop import _cooperation, _distiller, _gate, _lessons
 from skcoop._members import FittedMember
+from skcoop._scores import standard_error
 from skcoop._task import ROUNDING
+from skcoop.counterfactuals import BatchedDice
 
 
 def replaced(module, **steps):
@@ -42,7 +44,7 @@ def everything_rehearsed(task, members, deficiencies, answers, pairs, seed):
 def confident_teachers():
     """Let the teacher answer that gives most to the true class."""
     seen = {}
-    cross_fit, decide = _distiller.cross_fit, _distiller.decide
+    cross_fit, decide = _distiller.cross_fit, _gate.Gate.decide
 
     def catch(task, *args, **kwargs):
         seen["judgements"] = cross_fit(task, *args, **kwargs)
@@ -60,8 +62,11 @@ def confident_teachers():
         best = np.where(qualified, proba, -1.0).argmax(axis=1)
         return np.where(qualified.any(axis=1), best, -1)
 
-    steps = {"cross_fit": catch, "decide": follow, "choose_teachers": choose}
-    with mock.patch.multiple(_distiller, **steps):
+    steps = {"cross_fit": catch, "choose_teachers": choose}
+    with (
+        mock.patch.multiple(_distiller, **steps),
+        mock.patch.object(_gate.Gate, "decide", follow),
+    ):
         yield
 
 
@@ -119,30 +124,13 @@ def no_cross_fitting():
         yield
 
 
-def gate(margin, loss):
-    """Accept a refit whose loss falls by more than some standard errors."""
+def gate(margin):
+    """Accept a refit whose score rises by more than some standard errors."""
 
-    def gains(task, before, after, rows):
-        weights = np.where(rows, task.weights, 0.0)
-        fall = loss(task, before) - loss(task, after)
-        by_fold = np.bincount(task.folds, weights * fall, task.n_folds)
-        least = margin * np.sqrt((by_fold**2).sum()) + ROUNDING * weights.sum()
-        return bool(by_fold.sum() > least)
+    def is_clear(gained):
+        return np.nansum(gained) > margin * standard_error(gained) + ROUNDING
 
-    return replaced(_gate, _gains=gains)
-
-
-def errors(task, proba):
-    return 1.0 * (proba.argmax(axis=1) != task.codes)
-
-
-def brier_score(task, proba):
-    return ((proba - np.eye(len(task.classes))[task.codes]) ** 2).sum(axis=1)
-
-
-def log_loss(task, proba):
-    at = proba[np.arange(len(proba)), task.codes]
-    return -np.log(np.maximum(at, 1e-3))
+    return replaced(_gate, _is_clear=is_clear)
 
 
 VARIANTS = {
@@ -153,10 +141,11 @@ VARIANTS = {
     "one round": ({"n_rounds": 1}, nullcontext),
     "six rounds": ({"n_rounds": 6}, nullcontext),
     "no gate, one round": ({"accept": None}, nullcontext),
-    "gate: any gain": ({}, gate(0, errors)),
-    "gate: two standard errors": ({}, gate(2, errors)),
-    "gate: Brier score": ({}, gate(1, brier_score)),
-    "gate: log loss": ({}, gate(1, log_loss)),
+    "gate: any gain": ({}, gate(0)),
+    "gate: two standard errors": ({}, gate(2)),
+    "gate: accuracy, not balanced": ({"scoring": "accuracy"}, nullcontext),
+    "gate: Brier score": ({"scoring": "neg_brier_score"}, nullcontext),
+    "gate: log loss": ({"scoring": "neg_log_loss"}, nullcontext),
     "judged by own rows": ({"accept": "own"}, nullcontext),
     "no cross-fitting, with gate": ({}, no_cross_fitting),
     "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
@@ -186,7 +175,7 @@ VARIANTS = {
         {},
         replaced(_lessons, complete=lambda lessons, *home: lessons),
     ),
-    "lessons change all columns": ({}, all_columns),
+    "lessons change few columns": ({"counterfactuals": BatchedDice()}, nullcontext),
     "engine: random values in random columns": (
         {"counterfactuals": RandomValues()},
         nullcontext,

@@ -40,11 +40,17 @@ class named:
         trace: TracebackType | None,
     ) -> None:
         """Raise an error of the same type with the name."""
-        if isinstance(error, Exception) and not str(error).startswith(self.who):
-            raise renamed(error, f"{self.who}, {self.step}") from error
+        if not isinstance(error, Exception):
+            return
+        said = str(error)
+        if not said.startswith(self.who) or said.startswith(f"{self.who}: "):
+            prefix = f"{self.who}, {self.step}"
+            raise renamed(error, prefix, name=f"{self.who}: ") from error
 
 
-def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
+def renamed(
+    error: Exception, prefix: str, suffix: str = "", *, name: str = ""
+) -> Exception:
     """Return an error like another whose message begins with a name.
 
     Parameters
@@ -55,6 +61,8 @@ def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
         Who raised it and when.
     suffix : str, default=""
         What to do, on a line of its own.
+    name : str, default=""
+        With what the message may begin that the prefix says better.
 
     Returns
     -------
@@ -62,7 +70,7 @@ def renamed(error: Exception, prefix: str, suffix: str = "") -> Exception:
         Of the same type, with the same attributes; of the nearest base class that can
         show a message where the type makes up its own.
     """
-    said = str(error).strip() or type(error).__name__
+    said = str(error).removeprefix(name).strip() or type(error).__name__
     message = f"{prefix}: {said}" + (f"\n{suffix}" if suffix else "")
     twin = next(_twins(error, message))
     setattr(twin, _MARK, True)

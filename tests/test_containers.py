@@ -930,13 +930,13 @@ def test_fitted_attributes_hold_no_training_rows(kind, as_silos):
 
 def test_size_of_a_fitted_distiller_does_not_grow_with_the_table():
     sizes = []
-    for repeats in (1, 20):
+    for repeats in (1, 40):
         random = np.random.RandomState(0).random_sample((N * repeats, 5))
         target = random[:, 0] + random[:, 1] > 1
         fitted = distiller(n_rounds=0).fit(random, target)
         sizes.append(len(pickle.dumps(fitted)))
     assert sizes[1] < 1.1 * sizes[0]
-    assert N * 20 * 5 * 8 > 10 * sizes[1]
+    assert N * 40 * 5 * 8 > 10 * sizes[1]
 
 
 def test_strings_are_not_kept():

@@ -888,9 +888,9 @@ def test_columns_of_an_answer_in_another_order(order):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        model = distiller(table_members(), counterfactuals=Shuffled(sparse=False), n_rounds=1).fit(
-            X, y
-        )
+        model = distiller(
+            table_members(), counterfactuals=Shuffled(sparse=False), n_rounds=1
+        ).fit(X, y)
     if len(model.lessons_):
         assert_frame_equal(model.lessons_, good.lessons_)
 
@@ -956,7 +956,9 @@ def test_engine_that_spoils_what_it_is_given():
     X, y = table(60)
     copied = X.copy()
     good = distiller(table_members(), n_rounds=1).fit(X, y)
-    spoiled = distiller(table_members(), n_rounds=1, counterfactuals=Spoiling(sparse=False))
+    spoiled = distiller(
+        table_members(), n_rounds=1, counterfactuals=Spoiling(sparse=False)
+    )
     spoiled.fit(X, y)
     assert len(good.lessons_)
     assert_frame_equal(X, copied)
