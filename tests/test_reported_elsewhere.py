@@ -1428,7 +1428,7 @@ def test_member_that_votes_for_no_class_is_named():
     class Voter(Codes):
         predict_proba = property()
 
-    with pytest.raises(ValueError, match="Member 'voter', .*: predict returned 0"):
+    with pytest.raises(ValueError, match=r"Member 'voter', .*: predict returned 0"):
         group(Voter(), GaussianNB()).fit(IRIS, THREE + 5)
 
 
