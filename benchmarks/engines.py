@@ -109,7 +109,7 @@ class MostOfTheWay(_Plain):
 @contextmanager
 def unchecked():
     """Let an untouched row pass for a lesson."""
-    from skcoop import _task, _teaching
+    from skcoop import _lessons, _task, _teaching
 
     def believe(task, teacher, rows, Z, found, background, alpha):
         nothing = np.full(len(rows), np.nan)
@@ -118,9 +118,13 @@ def unchecked():
     def never(task, Z, *columns_and_rows):
         return np.zeros(len(Z), dtype=bool)
 
+    def far(Z, rows):
+        return np.zeros(len(Z), dtype=bool)
+
     with (
         mock.patch.object(_teaching, "recheck", believe),
         mock.patch.object(_task.Task, "repeats", never),
+        mock.patch.object(_lessons, "one_cell_apart", far),
     ):
         yield
 
