@@ -131,14 +131,14 @@ def _loans(seed, sizes, shared=0.6):
     kinds = X["homeownership"].str.lower().to_numpy(dtype=str)
     X = X.drop(columns="homeownership")
     silos = zip(LENDERS.items(), sizes, strict=True)
-    parts, _ = _deal(
+    parts, _ = deal(
         X, y, {name: (kinds == kind, size) for (name, kind), size in silos}, 1500, draw
     )
     columns = overlapping_columns(list(X.columns), 2, shared, draw)
     return parts, columns
 
 
-def _deal(X, y, silos, n_test, draw):
+def deal(X, y, silos, n_test, draw):
     """Draw training rows for each silo, from those it may have, and test rows of all.
 
     Silos are pairs by name: which rows may belong to it, and how many it trains on.
@@ -209,7 +209,7 @@ def credit_by_job(data_home, seed, shared=0.6):
     }
     columns = overlapping_columns(list(X.columns), 3, shared, draw)
     silos = {job: (jobs == job, 150) for job in algorithms}
-    parts, owners_test = _deal(X, y, silos, 300, draw)
+    parts, owners_test = deal(X, y, silos, 300, draw)
     members = [
         (job, reading(own, *steps))
         for own, (job, steps) in zip(columns, algorithms.items(), strict=True)

