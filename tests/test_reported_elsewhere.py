@@ -2359,6 +2359,20 @@ def test_class_that_scikit_learn_does_not_know_is_told_what_it_lacks(kind, aroun
             compare(GaussianNB().fit(FRAME, YES_NO), model).fit(FRAME)
 
 
+@pytest.mark.parametrize("kind", [TurnedRound, Halfway])
+def test_model_that_is_no_classifier_is_not_saved(kind, tmp_path):
+    """scikit-learn #31555: nor is one inside of a search, or a regressor."""
+    model = kind().fit(FRAME, YES_NO)
+    with pytest.raises(ValueError, match=f"(?s)fitted classifier.*{ADVICE[kind]}"):
+        save_member(model, tmp_path / "member.skops")
+    search = GridSearchCV(Duck(), {})
+    with pytest.raises(ValueError, match=f"(?s)fitted classifier.*{ADVICE[Duck]}"):
+        save_member(search, tmp_path / "member.skops")
+    with pytest.raises(ValueError, match=r"got Ridge\(\).*Regression is not supported"):
+        save_member(Ridge().fit(FRAME, _y01), tmp_path / "member.skops")
+    assert not list(tmp_path.iterdir())
+
+
 def test_class_with_its_mixins_in_order_is_a_member():
     """scikit-learn #31555."""
     assert cooperate(Whole(), shallow()).fit(FRAME, YES_NO).score(FRAME, YES_NO) > 0.6
