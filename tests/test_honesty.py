@@ -28,8 +28,15 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller, _teaching
+from skcoop._combine import Combiner
+from skcoop._cooperation import Judgement
 from skcoop._folds import fold_of_each_row
-from skcoop._lessons import Lessons
+from skcoop._gate import Gate
+from skcoop._honest_gains import HonestGains
+from skcoop._lessons import Lessons, no_lessons
+from skcoop._members import Member
+from skcoop._scores import Score
+from skcoop._task import make_task
 from skcoop.counterfactuals import BatchedDice, Counterfactuals
 
 NAMES = ["a", "b", "c"]
@@ -220,22 +227,47 @@ def deficiencies_of(student, teacher, y, silos):
     return count
 
 
+def shares_of_rows(scoring, y, judges):
+    """Return what each row is worth: as much as any other, or any class as much."""
+    if scoring == "accuracy":
+        return judges / judges.sum()
+    classes, counts = np.unique(y[judges], return_counts=True)
+    worth = dict(zip(classes, 1 / counts / len(classes), strict=True))
+    return np.array([worth.get(label, 0.0) for label in y]) * judges
+
+
+def clearly_better(by_fold):
+    """Tell whether the mean gain of some folds is more than its standard error."""
+    error = by_fold.std(ddof=1) / np.sqrt(len(by_fold))
+    # A gain in one fold is as large as its error, up to the last digit.
+    return by_fold.mean() > error + 1e-9
+
+
+# Rows on which students are accepted, refused, and taught in several rounds.
+TELLING = {
+    (None, False): 2,
+    (None, True): 10,
+    ("accuracy", False): 32,
+    ("accuracy", True): 10,
+}
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
 @pytest.mark.parametrize("accept", ["all", "own", None])
 @pytest.mark.parametrize("with_silos", [False, True])
-def test_scores_can_be_recomputed(accept, with_silos):
+def test_scores_can_be_recomputed(accept, with_silos, scoring):
     """All that was decided follows from nothing but the lessons and the folds.
 
     What a row of the fold shows in, as the source or the aim of a lesson, is left out.
     """
-    # On these rows students are accepted, refused, and taught in several rounds.
-    X, y, owner = blurred(180, seed=10 if with_silos else 32)
+    X, y, owner = blurred(180, seed=TELLING[scoring, with_silos])
     folds = fold_numbers(180, 3)
     group = members()
     distiller = CooperativeDistiller(
         group,
         counterfactuals=DrawnEngine(),
         accept=accept,
-        scoring="accuracy",
+        scoring=scoring,
         cv=KFold(3),
         alpha=0.8,
         random_state=0,
@@ -250,6 +282,18 @@ def test_scores_can_be_recomputed(accept, with_silos):
     assert all(row in (aim or {-1}) for row, aim in zip(led_to, aims, strict=True))
 
     silos = owner if with_silos else np.repeat("all", 180)
+    # A line ends at a row of the silo that holds the source, outside of its fold.
+    source = lessons["source_row"].to_numpy(dtype=int)
+    assert (led_to >= 0).all()
+    assert_array_equal(silos[led_to], silos[source])
+    assert (folds[led_to] != folds[source]).all()
+
+    everyone = np.ones(180, dtype=bool)
+    own_only = accept == "own" and with_silos
+    worths = {
+        name: shares_of_rows(scoring, y, silos == name if own_only else everyone)
+        for name in NAMES
+    }
 
     def answers(name, prototype, learned):
         """Answer out of fold after some lessons, marked in the table."""
@@ -269,6 +313,9 @@ def test_scores_can_be_recomputed(accept, with_silos):
 
     kept = {name: np.zeros(len(lessons), dtype=bool) for name, _ in group}
     present = {name: answers(name, model, kept[name]) for name, model in group}
+    start = dict(present)
+    # By member and fold: what the fold sees if it has no say in what is kept.
+    paths = {name: [start[name]] * 3 for name in NAMES}
     changed, outcomes, rehearsed, went_on = set(NAMES), set(), 0, True
     for number in range(1, history["round"].max() + 1):
         assert went_on
@@ -305,18 +352,22 @@ def test_scores_can_be_recomputed(accept, with_silos):
             learned[learned] = ~lessons[learned].duplicated([*what, "source_row"])
             assert not lessons[learned].duplicated(what).any()
             after = answers(name, prototype, learned)
-            judges = np.ones(180, dtype=bool)
-            if accept == "own" and with_silos:
-                judges = silos == name
-            assert_allclose(mine["score_before"], (before[name] == y)[judges].mean())
-            assert_allclose(mine["score_after"], (after == y)[judges].mean())
-            gains = (1 * (after == y) - (before[name] == y)) * judges
+            worth = worths[name]
+            gains = worth * (1 * (after == y) - (before[name] == y))
             by_fold = np.bincount(folds, gains, 3)
-            error = by_fold.std(ddof=1) / np.sqrt(3)
-            # A gain in one fold is as large as its error, up to the last digit.
-            better = by_fold.mean() > error + 1e-9
+            assert_allclose(mine["score_before"], worth[before[name] == y].sum())
+            assert_allclose(mine["score_after"], worth[after == y].sum())
+            # Folds that gain nothing do not make a gain look certain.
+            error = np.sqrt((by_fold**2).sum())
+            assert_allclose(mine["standard_error"], error, atol=1e-12)
+            better = clearly_better(by_fold)
+            assert better == (by_fold.sum() > error + 1e-9)
             assert (mine["accepted"] == (accept is None or better)).all()
-            outcomes.add((bool(better), bool(gains.sum() > 0)))
+            assert (mine["reason"].eq("") == mine["accepted"]).all()
+            for fold in range(3):
+                if accept is None or clearly_better(np.delete(by_fold, fold)):
+                    paths[name][fold] = after
+            outcomes.add((bool(better), bool(gains.sum() > 1e-9)))
             if mine["accepted"].all():
                 kept[name], present[name] = learned, after
                 changed.add(name)
@@ -325,6 +376,14 @@ def test_scores_can_be_recomputed(accept, with_silos):
     for name in NAMES:
         mine = lessons["student"] == name
         assert_array_equal(lessons["kept"] & mine, kept[name])
+        said = np.choose(folds, paths[name])
+        line, worth = distiller.gains_.loc[name], worths[name]
+        gains = worth * (1 * (said == y) - (start[name] == y))
+        assert_allclose(line["before"], worth[start[name] == y].sum())
+        assert_allclose(line["after"], worth[said == y].sum())
+        assert_allclose(line["gain"], gains.sum(), atol=1e-12)
+        error = np.sqrt(3) * np.bincount(folds, gains, 3).std(ddof=1)
+        assert_allclose(line["standard_error"], error, atol=1e-12)
     # It ended because most had not improved, or after the last round that was allowed.
     assert not went_on or history["round"].max() == (1 if accept is None else 3)
     assert history["accepted"].any()
@@ -376,22 +435,30 @@ def test_without_a_gate_members_learn_the_same_however_they_are_combined():
             assert_array_equal(model.predict_proba(X), twin.predict_proba(X))
 
 
-def scores_on_noise(alpha, n_seeds, n=200):
-    """Return each student's mean out-of-fold score after lessons about noise."""
-    group = [
+def unsteady_members():
+    """Return members that contradict each other about much."""
+    return [
         ("neighbour", KNeighborsClassifier(1)),
         *(
             (f"tree{k}", DecisionTreeClassifier(max_features=1, random_state=k))
             for k in range(4)
         ),
     ]
+
+
+def scores_on_noise(alpha, n_seeds, n=200):
+    """Return each student's mean out-of-fold score after lessons about noise."""
     scores = []
     for seed in range(n_seeds):
         rng = np.random.default_rng(seed)
         X, y = rng.normal(0, 1, (n, 10)), rng.integers(0, 2, n)
         history = (
             CooperativeDistiller(
-                group, accept=None, alpha=alpha, combine="stack", random_state=0
+                unsteady_members(),
+                accept=None,
+                alpha=alpha,
+                combine="stack",
+                random_state=0,
             )
             .fit(X, y)
             .history_
@@ -420,6 +487,82 @@ def test_noise_looks_learned_if_rows_that_lessons_led_to_may_judge(monkeypatch):
         Lessons, "outside", lambda self, folds, fold: self[folds[self.source] != fold]
     )
     assert scores_on_noise(0.5, n_seeds=6).max() > 0.58
+
+
+def test_gains_on_noise_are_none():
+    """What the gate let pass looks like a gain to the rows that decided, not to others.
+
+    The labels have nothing to do with the rows: there is nothing to be learned.
+    """
+    gains, seen = [], []
+    for seed in range(14):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(0, 1, (100, 5)), rng.integers(0, 2, 100)
+        distiller = CooperativeDistiller(unsteady_members(), random_state=0).fit(X, y)
+        table, scores = distiller.gains_["gain"], distiller.scores_
+        gains.append([table.drop("combined").mean(), table["combined"]])
+        seen.append((scores.iloc[-1] - scores.iloc[0]).mean())
+
+    def in_standard_errors(gains):
+        return np.mean(gains, axis=0) / (np.std(gains, axis=0, ddof=1) / np.sqrt(14))
+
+    assert (np.std(gains, axis=0) > 0).all()
+    assert (np.abs(in_standard_errors(gains)) < 2).all()
+    # The scores that decided what was kept do rise: there was something to mend.
+    assert in_standard_errors(seen) > 2
+
+
+@pytest.mark.parametrize(
+    ("rounds", "kept", "honest"),
+    [
+        # Without the first or the second fold it is no clear gain.
+        ([[3, 2, 0, 0]], [True], [0, 0, 0, 0]),
+        # Clear without any of the folds.
+        ([[4, 3, 2, -1]], [True], [4, 3, 2, -1]),
+        ([[5, 2, 0, -1]], [True], [0, 0, 0, -1]),
+        # Refused for what it loses in a fold that, left out, would have let it pass.
+        ([[3, 3, 2, -6]], [False], [0, 0, 0, -6]),
+        ([[-1, -1, -1, -1]], [False], [0, 0, 0, 0]),
+        # A second round adds to the first only where the other folds see a gain.
+        ([[4, 3, 2, -1], [3, 2, 0, 0]], [True, True], [4, 3, 2, -1]),
+        ([[4, 3, 2, -1], [1, 1, 1, 1]], [True, True], [5, 4, 3, 0]),
+        ([[3, 2, 0, 0], [1, 1, 1, 1]], [True, True], [4, 3, 1, 1]),
+        ([[3, 3, 2, -6], [2, 2, 2, 2]], [False, True], [2, 2, 2, 2]),
+        ([[3, 3, 2, -6], [-1, -1, -1, -1]], [False, False], [0, 0, 0, -6]),
+        ([[3, 2, 0, 0], [3, 2, 0, 0]], [True, True], [0, 0, 0, 0]),
+        # The first fold takes the second refit only, the third the first only.
+        ([[3, 2, 0, 0], [0, 2, 2, 0]], [True, True], [3, 0, 0, 0]),
+    ],
+    ids=str,
+)
+def test_reported_gain_is_decided_by_the_other_folds(rounds, kept, honest):
+    """Each fold scores what the other three would have kept."""
+    folds, place = np.arange(80) % 4, np.arange(80) // 4
+    y, everyone = place % 2, np.arange(80)
+    task = make_task(place[:, None] / 80, y, None, folds, np.ones(80), everyone)
+    member = Member("a", GaussianNB(), everyone, False, np.ones(1, dtype=bool))
+    gate, nothing = Gate(Score(), "all"), no_lessons(1)
+
+    def right_about(counts):
+        """Judge the given number of the twenty rows of each fold rightly."""
+        right = place < np.asarray(counts)[folds]
+        return Judgement([], np.eye(2)[np.where(right, y, 1 - y)])
+
+    counts = np.full(4, 10)
+    present = right_about(counts)
+    gains = HonestGains(task, [member], [present], gate)
+    for by_fold, accepted in zip(rounds, kept, strict=True):
+        refit = right_about(counts + by_fold)
+        verdict = gate._judge(task, member, (present, nothing), (refit, nothing))
+        assert verdict.accepted == accepted
+        gains.follow({0: verdict})
+        present, counts = verdict.judgement, counts + np.multiply(by_fold, accepted)
+    table = gains.table(Combiner("soft", 0, None))
+    assert table.index.tolist() == ["a", "combined"]
+    gain = np.sum(honest) / 80
+    error = 2 * np.std(honest, ddof=1) / 80
+    for _, line in table.iterrows():
+        assert_allclose(line, [0.5, 0.5 + gain, gain, error], atol=1e-12)
 
 
 @pytest.mark.parametrize("accept", ["all", "own"])
@@ -1191,6 +1334,58 @@ def test_no_lesson_repeats_a_row_that_the_search_did_not_see(monkeypatch):
             seen = home & (folds != folds[lesson.source_row])
             assert not (X[seen][:, :2] == [lesson.x__p, lesson.x__q]).all(axis=1).any()
     assert n_lessons > 50
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_lesson_that_leaves_its_silo_is_a_row_but_for_one_cell(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 5, (240, 5)).astype(float)
+    y = (X.sum(axis=1) + rng.normal(0, 2.5, 240) > 10).astype(int)
+    owner = np.array(NAMES, dtype=object)[np.arange(240) % 3]
+    lessons = (
+        CooperativeDistiller(members(), accept=None, cv=3, random_state=seed)
+        .fit(X, y, silos=owner)
+        .lessons_
+    )
+    homes = owner[lessons["source_row"].to_numpy(dtype=int)]
+    cells = cells_of(lessons).to_numpy(dtype=float)
+    leaves = homes != lessons["student"].to_numpy()
+    assert leaves.sum() > 20
+    for home, lesson in zip(homes[leaves], cells[leaves], strict=True):
+        assert (X[owner == home] != lesson).sum(axis=1).min() >= 2
+
+
+@pytest.mark.parametrize("most", [5, 10, 21])
+def test_max_lessons_are_apportioned_to_silos(most):
+    """Each silo has its share of what a student is taught, up to one row."""
+    X, y, _ = blurred(400, seed=3)
+    owner = np.repeat(NAMES, [250, 100, 50])
+    asked = {}
+    for limit in (None, most):
+        QUESTIONS.clear()
+        # Nobody but the last of them is a student.
+        group = [
+            ("a", FrozenEstimator(GaussianNB().fit(*blurred(900, seed=7)[:2]))),
+            ("b", FrozenEstimator(LogisticRegression().fit(*blurred(900, seed=8)[:2]))),
+            ("c", DecisionTreeClassifier(max_depth=1, random_state=0)),
+        ]
+        CooperativeDistiller(
+            group,
+            counterfactuals=AskedEngine(),
+            max_lessons=limit,
+            n_rounds=1,
+            cv=3,
+            random_state=0,
+        ).fit(X, y, silos=owner)
+        silo_of = dict(zip(keys(X), owner, strict=True))
+        silos = [silo_of[key] for _, rows, _ in QUESTIONS for key in rows]
+        asked[limit] = np.array([silos.count(name) for name in NAMES])
+    available = asked[None]
+    assert available.min() > 2
+    assert available.sum() > 2 * most
+    assert asked[most].sum() == most
+    share = most * available / available.sum()
+    assert (np.abs(asked[most] - share) < 1).all()
 
 
 def test_fitted_distiller_carries_no_training_rows():
