@@ -127,12 +127,3 @@ def unchecked():
         mock.patch.object(_lessons, "one_cell_apart", far),
     ):
         yield
-
-
-@contextmanager
-def all_columns():
-    """Let the engine come back along the straight line only."""
-    from skcoop.counterfactuals import _walk
-
-    with mock.patch.object(_walk.Walk, "keep_few_columns", lambda walk: None):
-        yield

@@ -91,11 +91,8 @@ class HonestGains:
             _line(self._score(k, self.start[k]), self._score(k, self._by_fold(k)))
             for k in range(len(self.members))
         ]
-        start = [np.array(self.start)] * self.task.n_folds
-        paths = [np.array(path) for path in zip(*self.paths, strict=True)]
-        before = self._combined(combiner, start)
-        after = self._nothing if self.unknown else self._combined(combiner, paths)
-        lines.append(_line(before, after))
+        before = self._combined(combiner, [np.array(self.start)] * self.task.n_folds)
+        lines.append(_line(before, self._combined_after(combiner, before)))
         names = [*(member.name for member in self.members), "combined"]
         index = pd.Index(names, name="model")
         return pd.DataFrame(lines, index=index).rename_axis(
@@ -124,6 +121,14 @@ class HonestGains:
             rows = self.task.folds == fold
             chosen[rows] = proba[rows]
         return chosen
+
+    def _combined_after(self, combiner: Combiner, before: FoldScores) -> FoldScores:
+        if self.unknown:
+            return self._nothing
+        paths = list(zip(*self.paths, strict=True))
+        if all(p is s for path in paths for p, s in zip(path, self.start, strict=True)):
+            return before  # final estimators need not be fitted again
+        return self._combined(combiner, [np.array(path) for path in paths])
 
     def _combined(
         self, combiner: Combiner, by_fold: Sequence[NDArray[np.float64]]

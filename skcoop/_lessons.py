@@ -63,9 +63,7 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(
-        self, which: NDArray[np.bool_] | NDArray[np.intp] | slice
-    ) -> Lessons:
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Lessons:
         return Lessons(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def __add__(self, other: Lessons) -> Lessons:

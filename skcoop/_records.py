@@ -99,6 +99,9 @@ class Record:
                 scores[k] = decided.score_after
         self.scores.append(scores)
         asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
+        by_teacher: dict[int, list[Answers]] = {}
+        for (k, _, _), answer in answers.items():
+            by_teacher.setdefault(k, []).append(answer)
         for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
             verdict = verdicts.get(int(student))
             lessons = proposed.get(int(student))
@@ -108,7 +111,9 @@ class Record:
                 "teacher": self.members[teacher].name,
                 "deficiencies": int(deficiencies[student, teacher].sum()),
                 "asked": int((chosen[student] == teacher).sum()),
-                **self._answered(student, teacher, chosen, answers),
+                **self._answered(
+                    chosen[student] == teacher, by_teacher.get(teacher, [])
+                ),
                 "taught": 0,
                 "accepted": False,
                 "kept": 0,
@@ -130,18 +135,13 @@ class Record:
             self.pairs.append(line)
 
     def _answered(
-        self,
-        student: int,
-        teacher: int,
-        chosen: NDArray[np.intp],
-        answers: Mapping[Question, Answers],
+        self, asked: NDArray[np.bool_], answers: Sequence[Answers]
     ) -> dict[str, Any]:
+        """Count a teacher's answers about the rows that a student asked it about."""
         found = rechecked = 0
         failure = ""
-        for (asked, _, _), answer in answers.items():
-            if asked != teacher:
-                continue
-            mine = chosen[student][answer.rows] == teacher
+        for answer in answers:
+            mine = asked[answer.rows]
             found += int(answer.found[mine].sum())
             rechecked += int(answer.kept[mine].sum())
             failure = failure or answer.failure

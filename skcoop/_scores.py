@@ -95,11 +95,6 @@ class Score:
         self.by_row = _BY_ROW.get(scoring) if isinstance(scoring, str) else None
         self.scorer = None if self.by_row else _as_scorer(scoring)
 
-    @property
-    def is_share(self) -> bool:
-        """Whether it is a share of rows, from 0 to 1."""
-        return self.name in SHARES
-
     def of(self, task: Task, proba: Floats, rows: Rows) -> FoldScores:
         """Score out-of-fold predictions on some rows.
 

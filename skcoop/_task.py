@@ -56,8 +56,7 @@ class Task:
         What may change in a row; by default everything that a search can vary. It also
         knows the columns of codes, between two of which nothing lies.
     judges : ndarray of bool, shape (n_samples,)
-        Rows that are taught about and that judge: those of all silos that were not set
-        aside.
+        Rows that judge, and that a final estimator learns from.
     private : ndarray of bool, shape (n_features,)
         Columns whose values stay in the silo of their row.
     """

@@ -155,7 +155,7 @@ def ask_teachers(
     answers : dict
         Answers by teacher, fold and silo.
     """
-    wanted: dict[Question, NDArray[np.bool_]] = {}
+    wanted: dict[Question, list[NDArray[np.intp]]] = {}
     for teacher_of in chosen:
         for teacher in np.unique(teacher_of[teacher_of >= 0]):
             rows = np.flatnonzero(teacher_of == teacher)
@@ -163,14 +163,13 @@ def ask_teachers(
             for place in np.unique(places):
                 silo, fold = divmod(int(place), task.n_folds)
                 question = (int(teacher), fold, silo)
-                marked = wanted.setdefault(question, np.zeros(len(task.y), dtype=bool))
-                marked[rows[places == place]] = True
+                wanted.setdefault(question, []).append(rows[places == place])
 
     def ask(teacher: int, fold: int, silo: int) -> Any:
         return delayed(_ask)(
             task,
             copies[teacher][fold],
-            np.flatnonzero(wanted[teacher, fold, silo]),
+            np.unique(np.concatenate(wanted[teacher, fold, silo])),
             task.silo(silo),
             fold,
             members[teacher].reads,

@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._scores import Score, gains, standard_error
+from skcoop._scores import SHARES, Score, gains, standard_error
 from skcoop._task import make_task
 
 
@@ -125,7 +125,7 @@ def test_scorers_see_rows_labels_and_predictions():
     task.weights[:] = 1.0
     score = Score(scorer)
     assert score.name == "scorer"
-    assert not score.is_share
+    assert score.name not in SHARES
     total = score.of(task, proba, EVERY).total
     np.testing.assert_allclose(total, (proba.argmax(axis=1) == task.codes).mean())
     for fold, (X, y) in enumerate(seen):

@@ -30,8 +30,8 @@ def first_steps(
     """Find the first step of each line that is an answer.
 
     All columns in which a row and its end differ change together; codes, between two of
-    which nothing lies, change one after the other. A certain row has no
-    stricter target: it starts `alpha` of the way along.
+    which nothing lies, change one after the other. A certain row has no stricter
+    target: it starts `alpha` of the way along.
 
     Parameters
     ----------
