@@ -20,10 +20,10 @@ def replaced(module, **steps):
     return lambda: mock.patch.multiple(module, **steps)
 
 
-def trust_everybody(task, answers, pairs):
+def trust_everybody(task, answers, pairs, taught):
     """Let whoever is right teach whoever is wrong, however often by luck."""
     right = answers == task.codes
-    return ~right[:, None] & right & pairs[:, :, None]
+    return (taught & ~right)[:, None] & right & pairs[:, :, None]
 
 
 def nothing_rehearsed(task, members, deficiencies, *args):
@@ -31,10 +31,10 @@ def nothing_rehearsed(task, members, deficiencies, *args):
     return np.zeros_like(deficiencies)
 
 
-def everything_rehearsed(task, members, deficiencies, answers, pairs, seed):
+def everything_rehearsed(task, members, deficiencies, answers, pairs, taught, seed):
     """Teach every row of others that some teacher has right (no focus)."""
     right = answers == task.codes
-    known = right[:, None] & right & pairs[:, :, None]
+    known = (taught & right)[:, None] & right & pairs[:, :, None]
     for k, member in enumerate(members):
         known[k][:, member.rows] = False
     return known

@@ -42,7 +42,10 @@ def pairs_with_news(
 
 
 def qualified_teachers(
-    task: Task, answers: NDArray[np.intp], pairs: NDArray[np.bool_]
+    task: Task,
+    answers: NDArray[np.intp],
+    pairs: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Find R(i->j), the rows that member j gets wrong and member i gets right.
 
@@ -58,6 +61,8 @@ def qualified_teachers(
         The class that each member gives to each row, judged out of sample.
     pairs : ndarray of bool, shape (n_members, n_members)
         As :func:`pairs_with_news` gives them.
+    taught : ndarray of bool, shape (n_members, n_samples)
+        ``taught[j, r]`` marks the rows whose labels are believed for student j.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def qualified_teachers(
             misled = right[:, others] * task.weights[others]
             misled = misled @ (answers[:, others] == code).T
             trusted = pairs & (deserved > (1 + ROUNDING) * misled)
-            deficient = ~right[:, None, rows] & right[:, rows]
+            deficient = (taught & ~right)[:, None, rows] & right[:, rows]
             qualified[:, :, rows] = deficient & trusted[:, :, None]
     return qualified
 
@@ -86,6 +91,7 @@ def rehearsed_rows(
     deficiencies: NDArray[np.bool_],
     answers: NDArray[np.intp],
     pairs: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
     seed: int,
 ) -> NDArray[np.bool_]:
     """Add about as many rows that a student has right as there are deficiencies.
@@ -96,7 +102,7 @@ def rehearsed_rows(
 
     Parameters
     ----------
-    task, answers, pairs
+    task, answers, pairs, taught
         As in :func:`qualified_teachers`.
     members : list of Member
         All members.
@@ -113,7 +119,7 @@ def rehearsed_rows(
     right = answers == task.codes
     rehearsed = np.zeros_like(deficiencies)
     for student, able in enumerate(pairs):
-        known = right[student] & right[able].any(axis=0)
+        known = taught[student] & right[student] & right[able].any(axis=0)
         known[members[student].rows] = False
         wrong = task.weights[deficiencies[student].any(axis=0)].sum()
         share = wrong / max(task.weights[known].sum(), wrong, np.finfo(float).tiny)

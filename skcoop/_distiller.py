@@ -39,6 +39,7 @@ from skcoop._cooperation import (
     refit_members,
     rows_of_each,
 )
+from skcoop._credibility import credible_silos
 from skcoop._deficiencies import (
     pairs_with_news,
     qualified_teachers,
@@ -433,6 +434,11 @@ class CooperativeDistiller(MemberEnsemble):
         clock.say(f"{len(members)} members fitted and judged")
 
         judgements = list(unimproved)
+        # Silos that the others contradict neither teach nor judge.
+        said = top_class(np.array([j.proba for j in judgements]))
+        belief = credible_silos(task, members, said)
+        if belief.credible.any():
+            task.judges = belief.credible[task.silos]
         teaching = Teachers(members)
         teachers = teaching.ask([judgement.copies for judgement in judgements])
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
@@ -446,10 +452,11 @@ class CooperativeDistiller(MemberEnsemble):
             # 3. Deficiencies: rows that a student has wrong and a teacher has right;
             # and as many rows of others that it has right, lest it forgets them.
             said = top_class(np.array([j.proba for j in judgements]))
-            pairs = pairs_with_news(students, teachers, changed)
-            deficiencies = qualified_teachers(task, said, pairs)
+            pairs = pairs_with_news(students, teachers & belief.members, changed)
+            taught = belief.witnessed(task, said == task.codes)
+            deficiencies = qualified_teachers(task, said, pairs, taught)
             rehearsed = rehearsed_rows(
-                task, members, deficiencies, said, pairs, seed + number
+                task, members, deficiencies, said, pairs, taught, seed + number
             )
 
             # 4. Each chosen teacher answers with a quintessential counterfactual.

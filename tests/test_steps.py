@@ -84,7 +84,10 @@ class TestTeachers:
         everyone = np.ones(len(answers), dtype=bool)
         masks = {k: np.array(v, dtype=bool) for k, v in masks.items()}
         chosen = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
-        return qualified_teachers(task, np.array(answers), pairs_with_news(*chosen))
+        everything = np.ones(np.shape(answers), dtype=bool)
+        return qualified_teachers(
+            task, np.array(answers), pairs_with_news(*chosen), everything
+        )
 
     def test_only_wrong_rows_are_taught_by_those_who_are_right(self):
         # No row has the label 2: who says so is wrong, and contradicts nobody wrongly
@@ -248,8 +251,11 @@ class TestRehearsal:
         roles = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
         pairs = pairs_with_news(*roles)
         task = self.task if task is None else task
-        found = qualified_teachers(task, self.answers, pairs)
-        return rehearsed_rows(task, self.members, found, self.answers, pairs, seed)
+        taught = np.ones(self.answers.shape, dtype=bool)
+        found = qualified_teachers(task, self.answers, pairs, taught)
+        return rehearsed_rows(
+            task, self.members, found, self.answers, pairs, taught, seed
+        )
 
     def test_rows_of_others_about_as_many_as_deficiencies(self):
         rehearsed = self.rehearsed()
@@ -276,9 +282,10 @@ class TestRehearsal:
         self.answers = self.answers[[0, 0, 1]]
         everyone = np.ones(3, dtype=bool)
         pairs = pairs_with_news(everyone, everyone, everyone)
-        found = qualified_teachers(self.task, self.answers, pairs)
+        taught = np.ones((3, 2000), dtype=bool)
+        found = qualified_teachers(self.task, self.answers, pairs, taught)
         first, twin, _ = rehearsed_rows(
-            self.task, self.members, found, self.answers, pairs, 0
+            self.task, self.members, found, self.answers, pairs, taught, 0
         )
         assert first[2].any()
         assert (first[2] != twin[2]).any()
