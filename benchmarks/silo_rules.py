@@ -33,6 +33,17 @@ class NoWitness(Credibility):
         return np.tile(self.credible[task.silos], (len(right), 1))
 
 
+class OnProbation(Credibility):
+    """Let silos that are contradicted teach, but not judge."""
+
+    @property
+    def members(self):
+        return np.ones(len(self.homes), dtype=bool)
+
+    def witnessed(self, task, right):
+        return everybody(as_kind(Credibility, self)).witnessed(task, right)
+
+
 def everybody(found):
     """Return what was found, with all silos believed."""
     return replace(found, credible=np.ones_like(found.credible))
@@ -217,6 +228,7 @@ RULES = {
     "a witness": lambda: following_credibility(change=everybody),
     "credible silos": credible_alone,
     "both": following_credibility,
+    "both, contradicted silos teach": lambda: following_credibility(kind=OnProbation),
     "both, all silos at once": lambda: following_credibility(at_once),
     "both, median at once": lambda: following_credibility(
         lambda *args: at_once(*args, centre=np.nanmedian)

@@ -1,10 +1,10 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whose rows are believed: silos that contradict the others, and rows without a witness.
+"""Whose rows are believed: silos that the others do not contradict, and witnesses.
 
-Labels that were inverted by accident, or on purpose, look like knowledge that all others
-lack. Nobody can see another silo's rows; but each silo can count how often members from
-elsewhere are right about its own.
+Labels that were inverted, by accident or on purpose, look like knowledge that all
+others lack. Nobody can see another silo's rows; but each silo can count how often
+members from elsewhere are right about its own.
 """
 
 from __future__ import annotations
@@ -47,6 +47,25 @@ class Credibility:
     def members(self) -> NDArray[np.bool_]:
         """Members that are believed: guests, and those of credible silos."""
         return (self.homes < 0) | self.credible[self.homes]
+
+    def doubts(self, names: Sequence[str]) -> dict[int, str]:
+        """Say why silos are set aside, by their numbers.
+
+        Parameters
+        ----------
+        names : list of str
+            The silos' names.
+        """
+        return {
+            silo: f"rows of {names[silo]!r} neither teach nor judge: "
+            + (
+                f"members from elsewhere are right about {self.agreement[silo]:.3f} of "
+                f"them (mean recall), less than chance ({self.least[silo]:.3f})"
+                if self.agreement[silo] < self.least[silo]
+                else "nobody from elsewhere is left who could vouch for them"
+            )
+            for silo in np.flatnonzero(~self.credible).tolist()
+        }
 
     def witnessed(self, task: Task, right: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Mark the rows that a student may be taught about.
@@ -121,9 +140,8 @@ def credible_silos(
     recalls[homes[:, None] == np.arange(len(counts))] = np.nan  # at home
     while True:
         heard = np.where(found.members[:, None], recalls, np.nan)
-        # Nobody else could say what a class is that one silo alone has.
-        alone = (present & (present[found.credible].sum(axis=0) == 1)).any(axis=1)
-        judged = found.credible & ~alone & ~np.isnan(heard).all(axis=0)
+        judged = found.credible & ~np.isnan(heard).all(axis=0)
+        judged &= _others_have_all_classes(task, found.credible)
         found.agreement[judged] = np.nanmean(heard[:, judged], axis=0)
         margins = np.where(judged, found.agreement - found.least, np.inf)
         worst = int(margins.argmin())
@@ -155,6 +173,22 @@ def _mean_recalls(
         means = (recall * judged).sum(axis=1) / np.maximum(judged.sum(axis=1), 1)
         recalls[k, several] = means[several]
     return recalls
+
+
+def _others_have_all_classes(
+    task: Task, credible: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Mark silos without which rows of each class are left, in two folds.
+
+    Nobody else could say what a class is that one silo alone has, and whoever learns
+    and judges by the rest needs rows of it to do so.
+    """
+    shape = len(credible), len(task.classes), task.n_folds
+    cells = np.ravel_multi_index((task.silos, task.codes, task.folds), shape)
+    there = np.bincount(cells, minlength=np.prod(shape)).reshape(shape) > 0
+    left = there & credible[:, None, None]
+    without = (left.sum(axis=0) > left).sum(axis=2)  # (n_silos, n_classes)
+    return np.asarray((without >= 2).all(axis=1))
 
 
 def _by_silo(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -162,9 +162,12 @@ class CooperativeDistiller(MemberEnsemble):
         purge rows are refused. Use three or more folds: a lesson of the default engine
         comes from rows of two folds and judges neither.
 
-    accept : {"all", "own"} or None, default="all"
+    accept : {"all", "own", "robust"} or None, default="all"
         Rows that judge whether a student keeps a refit: those of all silos, or only
-        its own. The gain must be more than its standard error over the folds. None
+        its own. The gain must be more than its standard error over the folds; with
+        ``"robust"`` also without the rows of any single silo, so that no silo alone can
+        have a refit kept. That protects from silos that lie in all they say and costs
+        honest ones some of their gain, with three silos about half. None
         keeps every refit, in a single round whatever `n_rounds` says, as published.
 
     scoring : str, callable or None, default=None
@@ -236,7 +239,8 @@ class CooperativeDistiller(MemberEnsemble):
         gate), the student's out-of-fold score `score_before` and `score_after` and the
         `standard_error` of the gain (NaN without a gate and a final estimator, as
         nobody needs them), `reason`, why a refit was refused and which folds could not
-        judge it, and `failure`, what went wrong.
+        judge it, and `failure`, what went wrong. A silo that is set aside (see Notes)
+        has a line of round 0, without a teacher, whose `reason` has the figures.
 
     scores_ : pandas.DataFrame
         Each member's out-of-fold score on the rows that judge it (see `accept`), as the
@@ -267,6 +271,13 @@ class CooperativeDistiller(MemberEnsemble):
     A classifier that accepts no labels but 0, 1, ... is fitted behind a wrapper that
     translates. A member whose rows hold one class only answers that class until
     lessons of another one reach it.
+
+    One silo with bad labels must not harm the others. A silo is set aside, with a
+    warning, if members from elsewhere are right about its rows less often than chance:
+    its rows neither teach nor judge, its member does not teach, and a final estimator
+    does not learn from it. And somebody must bear witness to each row that is taught:
+    a member that has it right and is neither the student nor at home in the row's silo,
+    unless no such member can know the class.
 
     With scikit-learn 1.9 or newer, callbacks set by ``set_callbacks`` follow the first
     fit of each member and every round. A callback that asks for the fitted estimator,
@@ -318,7 +329,7 @@ class CooperativeDistiller(MemberEnsemble):
         "silo_column": "no_validation",
         "private_columns": ["array-like", None],
         "cv": ["cv_object"],
-        "accept": [StrOptions({"all", "own"}), None],
+        "accept": [StrOptions({"all", "own", "robust"}), None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "combine": [StrOptions({"soft", "hard", "stack"}), HasMethods("fit")],
         "max_lessons": [Interval(Integral, 1, None, closed="left"), None],
@@ -437,13 +448,22 @@ class CooperativeDistiller(MemberEnsemble):
         # Silos that the others contradict neither teach nor judge.
         said = top_class(np.array([j.proba for j in judgements]))
         belief = credible_silos(task, members, said)
+        doubts = belief.doubts([member.name for member in members])
+        if doubts:
+            warn(
+                "Silos that the others contradict are set aside. Check their labels; a "
+                "place where another rule holds looks the same:\n"
+                + "\n".join(doubts.values())
+            )
         if belief.credible.any():
             task.judges = belief.credible[task.silos]
+        students &= [gate.judges(task, member).any() for member in members]
         teaching = Teachers(members)
         teachers = teaching.ask([judgement.copies for judgement in judgements])
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         scores = gate.present_scores(task, members, judgements)
         record = Record(task, members, rows, scores, gate.score.name)
+        record.set_aside(doubts)
         honest = HonestGains(task, members, judgements, gate)
         judged = initial, unimproved, judgements
         changed = np.ones(len(members), dtype=bool)

@@ -64,8 +64,9 @@ class Gate:
     ----------
     score : Score
         What a refit is judged by.
-    accept : {"all", "own"} or None
-        Rows that judge; None keeps every refit.
+    accept : {"all", "own", "robust"} or None
+        Rows that judge; ``"robust"`` wants a gain without any single silo, too; None
+        keeps every refit.
     """
 
     score: Score
@@ -182,20 +183,40 @@ class Gate:
             verdict.failure = refit.failure
             return verdict
         after = self.score.of(task, refit.proba, rows)
-        gained = gains(before, after)
+        gained = [gains(before, after)]
         verdict.score_after = after.total
-        verdict.standard_error = standard_error(gained)
+        verdict.standard_error = standard_error(gained[0])
+        for others in self._without_any_silo(task, rows):
+            was_there, is_there = (
+                self.score.of(task, proba, others) for proba in (was.proba, refit.proba)
+            )
+            gained.append(gains(was_there, is_there))
         if self.accept is None:
             verdict.accepted, verdict.accepted_without = True, ~nowhere
         else:
-            verdict.accepted = _is_clear(gained)
+            verdict.accepted = all(map(_is_clear, gained))
             verdict.accepted_without = np.array(
-                [_is_clear(np.delete(gained, fold)) for fold in range(task.n_folds)]
+                [
+                    all(_is_clear(np.delete(by_fold, fold)) for by_fold in gained)
+                    for fold in range(task.n_folds)
+                ]
             )
         if verdict.accepted:
             verdict.judgement, verdict.lessons = refit, lessons
-        verdict.reason = _why(verdict, after.failures, task.n_folds)
+        elif _is_clear(gained[0]):
+            verdict.reason = "the gain is not clear without one of the silos"
+        verdict.reason = verdict.reason or _why(verdict)
+        verdict.reason = _and_silent(verdict.reason, after.failures, task.n_folds)
         return verdict
+
+    def _without_any_silo(
+        self, task: Task, rows: NDArray[np.bool_]
+    ) -> list[NDArray[np.bool_]]:
+        """Return the rows without each silo in turn, if a gain has to hold there."""
+        silos = np.unique(task.silos[rows])
+        if self.accept != "robust" or len(silos) == 1:
+            return []
+        return [rows & (task.silos != silo) for silo in silos]
 
 
 def _is_clear(gained: NDArray[np.float64]) -> bool:
@@ -204,18 +225,23 @@ def _is_clear(gained: NDArray[np.float64]) -> bool:
     return total > standard_error(gained) + ROUNDING
 
 
-def _why(verdict: Verdict, failures: Sequence[str], n_folds: int) -> str:
-    """Say why a refit was refused, and which folds could not judge it."""
-    reasons = []
+def _why(verdict: Verdict) -> str:
+    """Say why a refit was refused."""
+    if verdict.accepted:
+        return ""
     gain = verdict.score_after - verdict.score_before
-    if not verdict.accepted and not gain > 0:
-        reasons.append("no gain")
-    elif not verdict.accepted:
-        reasons.append(
-            f"the gain of {gain:.4f} is not more than its standard error, "
-            f"{verdict.standard_error:.4f}"
-        )
-    if failures:
-        kinds = ", ".join(sorted(set(failures)))
-        reasons.append(f"{len(failures)} of {n_folds} folds did not judge ({kinds})")
-    return "; ".join(reasons)
+    if not gain > 0:
+        return "no gain"
+    return (
+        f"the gain of {gain:.4f} is not more than its standard error, "
+        f"{verdict.standard_error:.4f}"
+    )
+
+
+def _and_silent(reason: str, failures: Sequence[str], n_folds: int) -> str:
+    """Add which folds could not judge."""
+    if not failures:
+        return reason
+    kinds = ", ".join(sorted(set(failures)))
+    silent = f"{len(failures)} of {n_folds} folds did not judge ({kinds})"
+    return f"{reason}; {silent}" if reason else silent

@@ -147,6 +147,16 @@ class Record:
             failure = failure or answer.failure
         return {"found": found, "rechecked": rechecked, "failure": failure}
 
+    def set_aside(self, doubts: Mapping[int, str]) -> None:
+        """Note silos whose rows neither teach nor judge, before the first round."""
+        nothing = {
+            name: {"int64": 0, "bool": False, "float64": np.nan, "str": ""}[kind]
+            for name, kind in _HISTORY_TYPES.items()
+        }
+        for silo, reason in doubts.items():
+            name = self.members[silo].name
+            self.pairs.append({**nothing, "student": name, "reason": reason})
+
     def note_failure(self, student: int, failure: str) -> None:
         """Note that the last fit of a student failed after its lessons were kept."""
         name = self.members[student].name

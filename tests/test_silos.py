@@ -79,7 +79,7 @@ def clinics(n=90, seed=0):
     """Three clinics with patients of different ages; the rule needs all of them."""
     rng = np.random.default_rng(seed)
     owner = np.array(["north", "south", "west"], dtype=object)[np.arange(n) % 3]
-    age = rng.normal(np.array([30.0, 50.0, 70.0])[np.arange(n) % 3], 12.0)
+    age = rng.normal(np.array([40.0, 50.0, 60.0])[np.arange(n) % 3], 12.0)
     dose, pulse = rng.uniform(0, 10, n), rng.normal(70, 10, n)
     X = pd.DataFrame({"age": age, "dose": dose, "pulse": pulse})
     y = np.where((age - 50) * (dose - 5) + rng.normal(0, 20, n) > 0, "ill", "well")

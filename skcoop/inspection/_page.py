@@ -73,6 +73,10 @@ def section(report: Report) -> str:
     parts = [
         f"<style>{_STYLE}</style>",
         f"<h1>{text(report.verdict)}</h1>",
+        *(
+            f"<p><strong>Set aside:</strong> {text(reason)}.</p>"
+            for reason in report.set_aside
+        ),
         f'<p class="note">The score is {text(words_of(score))}, out of fold: by copies '
         "that did not see the row, and for each fold with the refits that the other "
         "folds would have kept.</p>",

@@ -67,6 +67,8 @@ class Report:
         The refits that were not kept.
     failures : list of str
         What went wrong.
+    set_aside : list of str
+        Silos whose rows neither taught nor judged, and why.
 
     See Also
     --------
@@ -100,6 +102,7 @@ class Report:
         counts: pd.DataFrame,
         refusals: pd.DataFrame,
         failures: Sequence[str],
+        set_aside: Sequence[str] = (),
     ):
         self.verdict = verdict
         self.members = members
@@ -108,6 +111,7 @@ class Report:
         self.counts = counts
         self.refusals = refusals
         self.failures = failures
+        self.set_aside = set_aside
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any = None) -> Report:
@@ -133,6 +137,9 @@ class Report:
         """
         check_distiller(estimator, cls)
         history, scores = estimator.history_, estimator.scores_
+        started = history["round"] == 0
+        set_aside = history.loc[started, "reason"].tolist()
+        history = history[~started]
         rounds = [None, *range(1, len(scores))] if len(scores) > 2 else [None]
         failures = history.loc[history["failure"] != "", "student":"failure"]
         return cls(
@@ -152,6 +159,7 @@ class Report:
                     for _, line in failures.iterrows()
                 )
             ),
+            set_aside=set_aside,
         )
 
     def save(self, path: Any) -> None:
@@ -168,7 +176,8 @@ class Report:
         return section(self)
 
     def __repr__(self) -> str:
-        return f"{self.verdict}\n\n{self.members.to_string(index=False)}"
+        lines = [self.verdict, *(f"Set aside: {reason}." for reason in self.set_aside)]
+        return "\n".join([*lines, "", self.members.to_string(index=False)])
 
 
 def _verdict(estimator: Any) -> str:
