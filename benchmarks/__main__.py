@@ -19,6 +19,8 @@ BENCHMARKS = {
     "scale": "time and memory against the number of rows",
     "peers": "what a leader gains that many peers teach",
     "tables": "single tables, the same rows for all members",
+    "bad_silo": "one silo with bad labels or rows among honest ones",
+    "gate": "reported gains against held-out ones, and other scores",
     "silo_tables": "tables from several places that nobody tuned on, and a rare class",
 }
 PACKAGES = ["scikit-learn", "numpy", "scipy", "pandas", "joblib", "dice-ml"]
@@ -48,7 +50,9 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument(
-        "experiments", nargs="*", help="of the benchmark paper (default: all)"
+        "experiments",
+        nargs="*",
+        help="of the benchmarks paper and bad_silo (default: all)",
     )
     parser.add_argument(
         "--quick",

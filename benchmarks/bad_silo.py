@@ -153,8 +153,8 @@ def one_split(name, case, rule, options, seed):
         return {"after": members(baselines.pooled(setting, seed))}
     names = [member for member, _ in setting.members]
     forging = [names.index(silo) for silo in bad] if CASES[case].forges else []
-    with following(rule, forging):
-        model = baselines.distiller(setting, seed)
+    with following(rule, forging) as params:
+        model = baselines.distiller(setting, seed, **params)
     before, after = members(model.initial_estimators_), members(model.estimators_)
     return {"before": before, "after": after, "distiller": end(model)}
 

@@ -4,7 +4,7 @@ Each is a context in which the distiller is fitted, like those of `variants`. Th
 of the package is the one called `both`.
 """
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from unittest import mock
 
@@ -69,6 +69,11 @@ def at_once(task, members, answers, centre=np.nanmean):
     return found
 
 
+def median_at_once(task, members, answers):
+    """Set silos aside by the median of the others' accuracies."""
+    return at_once(task, members, answers, np.nanmedian)
+
+
 def _balanced_accuracy(task, said, silo):
     """Return a member's mean recall in a silo, NaN where there is a single class."""
     rows = task.silo(silo)
@@ -131,31 +136,10 @@ def plausible():
         return rehearse(task, members, found, answers, pairs, taught, seed)
 
     steps = {"qualified_teachers": qualified, "rehearsed_rows": rehearsed}
-    with following_credibility(kind=NoWitness, change=everybody):
-        with mock.patch.multiple(_distiller, cross_fit=catch, **steps):
-            yield
-
-
-@contextmanager
-def gain_without_any():
-    """Want the gain of a refit to be clear without any single silo as well."""
-    judge, judges = Gate._judge, Gate.judges
-
-    def without(self, task, member, *versions):
-        verdict = judge(self, task, member, *versions)
-        for silo in np.unique(task.silos[task.judges]):
-            others = task.silos != silo
-
-            def but_one(gate, task, member, others=others):
-                return judges(gate, task, member) & others
-
-            if verdict.accepted and (others & task.judges).any():
-                with mock.patch.object(Gate, "judges", but_one):
-                    again = judge(self, task, member, *versions)
-                verdict = verdict if again.accepted else again
-        return verdict
-
-    with mock.patch.object(Gate, "_judge", without):
+    with (
+        following_credibility(kind=NoWitness, change=everybody),
+        mock.patch.multiple(_distiller, cross_fit=catch, **steps),
+    ):
         yield
 
 
@@ -168,15 +152,6 @@ def following_credibility(found=credible_silos, kind=Credibility, change=None):
         return as_kind(kind, result if change is None else change(result))
 
     with mock.patch.object(_distiller, "credible_silos", find):
-        yield
-
-
-@contextmanager
-def all_rules(*rules):
-    """Follow several rules."""
-    with ExitStack() as contexts:
-        for rule in rules:
-            contexts.enter_context(rule)
         yield
 
 
@@ -223,31 +198,31 @@ def forged(silos):
         yield
 
 
+# By name: parameters of the distiller, and a context in which it is fitted.
 RULES = {
-    "none": lambda: following_credibility(kind=NoWitness, change=everybody),
-    "a witness": lambda: following_credibility(change=everybody),
-    "credible silos": credible_alone,
-    "both": following_credibility,
-    "both, contradicted silos teach": lambda: following_credibility(kind=OnProbation),
-    "both, all silos at once": lambda: following_credibility(at_once),
-    "both, median at once": lambda: following_credibility(
-        lambda *args: at_once(*args, centre=np.nanmedian)
+    "none": ({}, lambda: following_credibility(kind=NoWitness, change=everybody)),
+    "a witness": ({}, lambda: following_credibility(change=everybody)),
+    "credible silos": ({}, credible_alone),
+    "both": ({}, following_credibility),
+    "both, all silos at once": ({}, lambda: following_credibility(at_once)),
+    "both, median at once": ({}, lambda: following_credibility(median_at_once)),
+    "both, contradicted silos teach": (
+        {},
+        lambda: following_credibility(kind=OnProbation),
     ),
-    "two witnesses, credible silos": lambda: following_credibility(kind=TwoWitnesses),
-    "both, gain without any silo": gain_without_any,
-    "credible silos, gain without any silo": lambda: all_rules(
-        credible_alone(), gain_without_any()
+    "two witnesses, credible silos": (
+        {},
+        lambda: following_credibility(kind=TwoWitnesses),
     ),
-    "plausible labels": plausible,
+    "plausible labels": ({}, plausible),
+    "both, robust gate": ({"accept": "robust"}, following_credibility),
+    "credible silos, robust gate": ({"accept": "robust"}, credible_alone),
 }
 
 
 @contextmanager
 def following(rule, forging=()):
-    """Fit by a rule, with silos that lie in their sums."""
-    with ExitStack() as contexts:
-        # The rule decides about what the liars say.
-        contexts.enter_context(RULES[rule]())
-        if forging:
-            contexts.enter_context(forged(list(forging)))
-        yield
+    """Fit by a rule, with silos that lie in their sums; yields parameters."""
+    params, context = RULES[rule]
+    with context(), forged(list(forging)) if forging else nullcontext():
+        yield params

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from skcoop._members import Member
 from skcoop._task import Task
 
+# Members from elsewhere that must know about a silo's rows before they are doubted.
+_LEAST_VOICES = 2
+
 
 @dataclass
 class Credibility:
@@ -57,13 +60,9 @@ class Credibility:
             The silos' names.
         """
         return {
-            silo: f"rows of {names[silo]!r} neither teach nor judge: "
-            + (
-                f"members from elsewhere are right about {self.agreement[silo]:.3f} of "
-                f"them (mean recall), less than chance ({self.least[silo]:.3f})"
-                if self.agreement[silo] < self.least[silo]
-                else "nobody from elsewhere is left who could vouch for them"
-            )
+            silo: f"rows of {names[silo]!r} neither teach nor judge: members from "
+            f"elsewhere are right about {self.agreement[silo]:.3f} of them (mean "
+            f"recall), less than chance ({self.least[silo]:.3f})"
             for silo in np.flatnonzero(~self.credible).tolist()
         }
 
@@ -101,8 +100,8 @@ def credible_silos(
 
     A silo is set aside if these are right about its rows less often than chance. The
     one that they contradict most goes first, and its member has no say about the rest:
-    a liar contradicts honest silos too. If nobody from elsewhere is left, nobody can
-    tell who lies, and no silo is believed.
+    a liar contradicts honest silos too. One voice against one decides nothing: of two
+    silos, nobody can tell which one lies.
 
     Parameters
     ----------
@@ -140,7 +139,7 @@ def credible_silos(
     recalls[homes[:, None] == np.arange(len(counts))] = np.nan  # at home
     while True:
         heard = np.where(found.members[:, None], recalls, np.nan)
-        judged = found.credible & ~np.isnan(heard).all(axis=0)
+        judged = found.credible & ((~np.isnan(heard)).sum(axis=0) >= _LEAST_VOICES)
         judged &= _others_have_all_classes(task, found.credible)
         found.agreement[judged] = np.nanmean(heard[:, judged], axis=0)
         margins = np.where(judged, found.agreement - found.least, np.inf)
@@ -148,8 +147,6 @@ def credible_silos(
         if margins[worst] >= 0:
             break
         found.credible[worst] = False
-    if not found.credible.all() and found.members.sum() < 2:
-        found.credible[:] = False
     return found
 
 
@@ -195,4 +192,5 @@ def _by_silo(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum values of rows, of shape (n_silos, n_classes)."""
     shape = int(task.silos.max()) + 1, len(task.classes)
     cells = task.silos * shape[1] + task.codes
-    return np.bincount(cells, values, shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(cells, values, shape[0] * shape[1]).astype(np.float64)
+    return sums.reshape(shape)

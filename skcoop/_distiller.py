@@ -273,11 +273,11 @@ class CooperativeDistiller(MemberEnsemble):
     lessons of another one reach it.
 
     One silo with bad labels must not harm the others. A silo is set aside, with a
-    warning, if members from elsewhere are right about its rows less often than chance:
-    its rows neither teach nor judge, its member does not teach, and a final estimator
-    does not learn from it. And somebody must bear witness to each row that is taught:
-    a member that has it right and is neither the student nor at home in the row's silo,
-    unless no such member can know the class.
+    warning, if two or more members from elsewhere are right about its rows less often,
+    in the mean, than chance. Its rows neither teach nor judge, nor does a final
+    estimator learn from them, and its member does not teach. And somebody must bear
+    witness to each row that is taught: a member that has it right and is neither the
+    student nor at home in the row's silo, unless no such member can know the class.
 
     With scikit-learn 1.9 or newer, callbacks set by ``set_callbacks`` follow the first
     fit of each member and every round. A callback that asks for the fitted estimator,
@@ -455,8 +455,7 @@ class CooperativeDistiller(MemberEnsemble):
                 "place where another rule holds looks the same:\n"
                 + "\n".join(doubts.values())
             )
-        if belief.credible.any():
-            task.judges = belief.credible[task.silos]
+        task.judges = belief.credible[task.silos]
         students &= [gate.judges(task, member).any() for member in members]
         teaching = Teachers(members)
         teachers = teaching.ask([judgement.copies for judgement in judgements])

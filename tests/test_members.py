@@ -546,6 +546,7 @@ MUTE = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Silos that the others contradict")
 @pytest.mark.parametrize("model", MUTE.values(), ids=MUTE)
 @pytest.mark.parametrize("combine", ["soft", "hard", "stack"])
 def test_member_without_probabilities_learns_and_votes(model, combine):
