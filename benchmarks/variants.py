@@ -9,6 +9,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.engines import RandomValues
+from benchmarks.silo_rules import credible_alone
 from skcoop import _cooperation, _distiller, _gate, _lessons
 from skcoop._members import FittedMember
 from skcoop._scores import standard_error
@@ -147,6 +148,8 @@ VARIANTS = {
     "gate: Brier score": ({"scoring": "neg_brier_score"}, nullcontext),
     "gate: log loss": ({"scoring": "neg_log_loss"}, nullcontext),
     "judged by own rows": ({"accept": "own"}, nullcontext),
+    "gate: clear without any silo, too": ({"accept": "robust"}, nullcontext),
+    "no witness": ({}, credible_alone),
     "no cross-fitting, with gate": ({}, no_cross_fitting),
     "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
     "whoever is right teaches, trusted or not": (
