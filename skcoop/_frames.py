@@ -178,6 +178,9 @@ def _array_column(cells: NDArray[Any]) -> pd.Series:
     return column if guess.dtype.kind == "O" else guess
 
 
+_PLAIN = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(bool))
+
+
 class _Column(Protocol):
     """How one column becomes floats and floats become the column again."""
 
@@ -200,6 +203,11 @@ class _NumberColumn:
     is_time = False
 
     def __init__(self, series: Any):
+        if _is_plain(series):  # searches lay out small tables hundreds of times
+            self.in_pandas, self.dtype = True, series.dtype
+            self.integral = series.dtype.kind == "b"
+            self.may_be_missing = not self.integral
+            return
         column = nw.from_native(series, series_only=True)
         self.in_pandas = column.implementation.is_pandas()
         self.backend = column.implementation
@@ -304,7 +312,14 @@ def _factorize(
     return rank[codes], pd.Index(levels[order], dtype=object)
 
 
+def _is_plain(series: Any) -> bool:
+    """Tell whether pandas holds NumPy's own floats or booleans."""
+    return isinstance(series, pd.Series) and series.dtype in _PLAIN
+
+
 def _make_column(series: Any, name: Hashable) -> _Column:
+    if _is_plain(series):
+        return _NumberColumn(series)
     column = nw.from_native(series, series_only=True)
     if column.dtype.is_integer() and not column.is_null().all():
         if max(abs(int(column.min())), abs(int(column.max()))) > _LARGEST_EXACT_INTEGER:
