@@ -144,7 +144,8 @@ class Record:
             mine = asked[answer.rows]
             found += int(answer.found[mine].sum())
             rechecked += int(answer.kept[mine].sum())
-            failure = failure or answer.failure
+            if mine.any():
+                failure = failure or answer.failure
         return {"found": found, "rechecked": rechecked, "failure": failure}
 
     def set_aside(self, doubts: Mapping[int, str]) -> None:

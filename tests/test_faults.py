@@ -672,3 +672,26 @@ def test_control_c_leaves_no_process_and_no_file(tmp_path):
         time.sleep(0.1)
     assert running_in(process.pid) == []
     assert [path for path in shared.rglob("*") if path.is_file()] == []
+
+
+def test_failure_is_noted_for_those_who_asked():
+    """An engine that fails about rows of one silo failed nobody who asked elsewhere."""
+
+    class FailsInOneSilo(BatchedDice):
+        def generate(self, teacher, X, y, **params):
+            if set(map(tuple, X.tolist())) & bad:
+                raise RuntimeError("not here")
+            return super().generate(teacher, X, y, **params)
+
+    silos = np.array(["linear", "odd", "tree"])[np.arange(60) % 3]
+    bad = set(map(tuple, X[silos == "tree"].tolist()))
+    model = cooperative(GaussianNB(), counterfactuals=FailsInOneSilo(), n_rounds=1)
+    with pytest.warns(UserWarning, match="not here"):
+        model.fit(X, Y, silos=silos)
+    history = model.history_
+    # Whoever has answers from all that it asked about has no failure.
+    whole = history[history["found"] == history["asked"]]
+    failed = history[history["failure"] != ""]
+    assert len(failed)
+    assert (failed["found"] < failed["asked"]).all()
+    assert (whole["failure"] == "").all()
