@@ -50,7 +50,8 @@ def everybody(found):
 
 
 def as_kind(kind, found):
-    return kind(**{name: getattr(found, name) for name in found.__dataclass_fields__})
+    """Return what was found, with another way to bear witness."""
+    return kind(**vars(found))
 
 
 def at_once(task, members, answers, centre=np.nanmean):
@@ -60,7 +61,6 @@ def at_once(task, members, answers, centre=np.nanmean):
     """
     found = everybody(credible_silos(task, members, answers))
     for silo, least in enumerate(found.least):
-        # One silo against the others: these are members as if they had one home.
         elsewhere = [k for k, home in enumerate(found.homes) if home != silo]
         accuracies = [_balanced_accuracy(task, answers[k], silo) for k in elsewhere]
         agreement = centre(accuracies) if accuracies else np.nan
@@ -122,7 +122,7 @@ def plausible():
 
     def catch(task, members, *args, **kwargs):
         judgements = cross_fit(task, members, *args, **kwargs)
-        homes = np.array([task.silos[member.rows[0]] for member in members])
+        homes = np.array([task.home(member.rows) for member in members])
         proba = np.array([judgement.proba for judgement in judgements])
         seen["rows"] = plausible_labels(proba, task.codes, task.silos, homes)
         return judgements

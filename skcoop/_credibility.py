@@ -117,9 +117,7 @@ def credible_silos(
     credibility : Credibility
         What was found; a single table is believed.
     """
-    homes = np.array(
-        [task.silos[m.rows[0]] if len(m.rows) else -1 for m in members], dtype=np.intp
-    )
+    homes = np.array([task.home(member.rows) for member in members])
     counts = _by_silo(task, np.ones(len(task.y)))
     present = counts > 0
     knows = np.array([np.isin(np.arange(len(task.classes)), said) for said in answers])

@@ -203,10 +203,9 @@ class Gate:
             )
         if verdict.accepted:
             verdict.judgement, verdict.lessons = refit, lessons
-        elif _is_clear(gained[0]):
-            verdict.reason = "the gain is not clear without one of the silos"
-        verdict.reason = verdict.reason or _why(verdict)
-        verdict.reason = _and_silent(verdict.reason, after.failures, task.n_folds)
+        refused = "" if verdict.accepted else _why(verdict, _is_clear(gained[0]))
+        silent = _silent(after.failures, task.n_folds)
+        verdict.reason = "; ".join(filter(None, [refused, silent]))
         return verdict
 
     def _without_any_silo(
@@ -225,10 +224,10 @@ def _is_clear(gained: NDArray[np.float64]) -> bool:
     return total > standard_error(gained) + ROUNDING
 
 
-def _why(verdict: Verdict) -> str:
-    """Say why a refit was refused."""
-    if verdict.accepted:
-        return ""
+def _why(verdict: Verdict, is_clear: bool) -> str:
+    """Say why a refit was refused, given whether its gain is clear over all."""
+    if is_clear:
+        return "the gain is not clear without one of the silos"
     gain = verdict.score_after - verdict.score_before
     if not gain > 0:
         return "no gain"
@@ -238,10 +237,8 @@ def _why(verdict: Verdict) -> str:
     )
 
 
-def _and_silent(reason: str, failures: Sequence[str], n_folds: int) -> str:
-    """Add which folds could not judge."""
-    if not failures:
-        return reason
+def _silent(failures: Sequence[str], n_folds: int) -> str:
+    """Say which folds could not judge."""
     kinds = ", ".join(sorted(set(failures)))
-    silent = f"{len(failures)} of {n_folds} folds did not judge ({kinds})"
-    return f"{reason}; {silent}" if reason else silent
+    said = f"{len(failures)} of {n_folds} folds did not judge ({kinds})"
+    return said if failures else ""

@@ -130,7 +130,7 @@ def translate(
             continue
         # What was never recorded, or stays in its silo, is completed: what repeats a
         # row of the silo is seen before, what repeats one at home afterwards.
-        own, home = task.Z[member.rows], int(task.silos[member.rows[0]])
+        own, home = task.Z[member.rows], task.home(member.rows)
         unrecorded = task.unrecorded[task.silos[lessons.source]]
         foreign = task.silos[lessons.source] != home
         unrecorded[np.ix_(foreign, task.private)] = True
@@ -172,7 +172,7 @@ def _gather(
         lessons = joined(parts)
         rows, member = task.silo(silo), members[student]
         refused = task.repeats(lessons.Z, member.reads, rows)
-        if silo != task.silos[member.rows[0]]:
+        if silo != task.home(member.rows):
             # Somebody who gets it could all but tell the row.
             travels = ~task.private & ~task.unrecorded[silo]
             if travels.sum() >= _LEAST_COLUMNS:

@@ -84,6 +84,10 @@ class Task:
         """Return the rows of a silo."""
         return np.flatnonzero(self.silos == number)
 
+    def home(self, rows: NDArray[np.intp]) -> int:
+        """Return the silo of a member's rows, -1 for a guest that has none."""
+        return int(self.silos[rows[0]]) if len(rows) else -1
+
     @cached_property
     def unrecorded(self) -> NDArray[np.bool_]:
         """Columns that a silo never records, of shape (n_silos, n_features)."""
