@@ -18,6 +18,7 @@ from skcoop._frames import FloatMatrix, same_cells, stack, take
 from skcoop._members import FittedMember, Member
 from skcoop._parallel import delayed, in_parallel
 from skcoop._task import Task, mixed
+from skcoop.counterfactuals import BatchedDice
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
     target_probability,
@@ -236,14 +237,18 @@ def _answer(
     outside = _outside(task, silo, fold)
     background = _seen_by_search(task, outside, seed)
     with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
-        Z, found, led_to = _generate(
+        Z, found, led_to, told = _generate(
             task, teacher, rows, background, engine, alpha, seed
         )
     # What the table cannot hold is no answer; the rest is judged as handed out.
     sound = task.codec.can_hold(Z)
-    Z = np.where(sound[:, None], Z, task.Z[rows])
-    Z[sound] = task.codec.as_handed_out(Z[sound])
-    kept, before, after = recheck(task, teacher, rows, Z, found, background, alpha)
+    judged = np.where(sound[:, None], Z, task.Z[rows])
+    judged[sound] = task.codec.as_handed_out(judged[sound])
+    told[:, ~same_cells(judged, Z).all(axis=1)] = np.nan
+    Z = judged
+    kept, before, after = recheck(
+        task, teacher, rows, Z, found, background, alpha, told
+    )
     failure = ""
     if found.any() and not kept.any():
         failure = f"none of the {found.sum()} answers found stood the re-check"
@@ -260,8 +265,17 @@ def _generate(
     engine: Any,
     alpha: float,
     seed: int,
-) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp]]:
-    """Let the engine answer: cells, whether they are answers, where they lead to."""
+) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
+    """Let the engine answer.
+
+    Returns
+    -------
+    Z, found, led_to
+        As in :class:`Answers`.
+    told : ndarray of shape (2, n_rows)
+        The teacher's probability for each row and its answer, NaN if that should be
+        asked: only what our own search says was asked with these cells.
+    """
     result = engine.generate(
         teacher,
         take(task.X, rows),
@@ -278,7 +292,10 @@ def _generate(
             f"rows of {task.Z.shape[1]} columns"
         )
     places = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
-    return Z, found, places
+    told = np.full((2, len(rows)), np.nan)
+    if type(engine) is BatchedDice:
+        told[:] = result.proba_before, result.proba_after
+    return Z, found, places, told
 
 
 def _rows_led_to(
@@ -304,8 +321,9 @@ def recheck(
     found: NDArray[np.bool_],
     background: NDArray[np.intp],
     alpha: float,
+    told: NDArray[np.float64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Ask the teacher again and keep only what holds.
+    """Ask the teacher again, where what it says is not known, and keep what holds.
 
     An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
     within the values of the background (or, for a row from outside, between these and
@@ -320,8 +338,8 @@ def recheck(
         where there is no answer to ask about.
     """
     kept = found & _within(task, task.Z[rows], Z, task.Z[background])
-    before, after = np.full((2, len(rows)), np.nan)
-    asked = np.flatnonzero(kept)
+    before, after = np.where(kept, told, np.nan)
+    asked = np.flatnonzero(kept & np.isnan(after))
     if len(asked):
         both = stack(take(task.X, rows[asked]), task.codec.decode(Z[asked]))
         labels = np.tile(task.y[rows[asked]], 2)

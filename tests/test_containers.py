@@ -143,6 +143,25 @@ def test_containers_of_mixed_columns(as_silos):
     assert_same_answers(first.predict_proba(in_pandas), second.predict_proba(in_polars))
 
 
+class AskedAgain(BatchedDice):
+    """The same search, but its word for a probability is not taken."""
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "numpy", "float32"])
+def test_what_the_search_says_of_its_answers_is_what_the_teacher_says(kind):
+    if kind in ("numpy", "float32"):
+        own = VALUES.astype("float32" if kind == "float32" else float)
+        make, table = distiller, np.column_stack([own, np.rint(10 * VALUES[:, 0])])
+    else:
+        make, table = mixed_distiller, CONTAINERS[kind](mixed_table())
+    asked_again = []
+    for engine in (BatchedDice(sparse=False), AskedAgain(sparse=False)):
+        model = make(counterfactuals=engine).fit(table, y, silos=silos)
+        asked_again.append(model)
+    assert_same_lessons(*asked_again)
+    assert asked_again[0].lessons_["proba_after"].notna().all()
+
+
 @pytest.mark.parametrize("seen", ["pandas", "polars"])
 @pytest.mark.parametrize("asked", ["pandas", "polars"])
 @pytest.mark.parametrize("rows", [slice(None), slice(0, 1), slice(7, 8), slice(9, 10)])
