@@ -15,17 +15,20 @@ from benchmarks import baselines, silo_tables
 from benchmarks.formatting import mean_and_error, table
 from benchmarks.paper import small
 from benchmarks.settings import credit_by_job, four_hospitals, judge, three_hospitals
-from benchmarks.silo_rules import RULES, following
+from benchmarks.silo_rules import OTHER_RULES, RULES, following
 from benchmarks.splits import side_by_side
 
 SETTINGS = {
     "hospitals": four_hospitals,
-    "small hospitals": three_hospitals,
     "lenders": credit_by_job,
+    "digits": silo_tables.digits_lacking,
+    "small hospitals": three_hospitals,
     "stations": silo_tables.six_stations,
     "wines": silo_tables.two_wines,
-    "digits": silo_tables.digits_lacking,
 }
+# Where nobody says which: those that the page is about, and where other rules are tried.
+SHOWN, COMPARED = ["hospitals", "lenders", "digits"], ["hospitals", "lenders"]
+COMPARED_CASES = ["all honest", "inverted", "one class, most rows"]
 
 
 def as_it_was(X, y, classes, draw):
@@ -160,15 +163,19 @@ def one_split(name, case, rule, options, seed):
 
 
 def run(options):
-    names = options.experiments or list(SETTINGS)
-    pages = [page(name, options) for name in names]
+    pages = [page(name, options) for name in options.experiments or SHOWN]
+    if not options.experiments:
+        pages += ["# Other rules", ""]
+        rules = {**RULES, **OTHER_RULES}
+        pages += [page(name, options, rules, COMPARED_CASES) for name in COMPARED]
     return "\n".join([__doc__.split("\n", 2)[2].strip(), "", *pages])
 
 
-def page(name, options):
+def page(name, options, rules=None, shown=None):
     """Return the tables of one setting: lines are rules, columns are cases."""
-    shown = cases(SETTINGS[name](options.data_home, 0))
-    rules = ["pooled raw rows", *RULES]
+    shown = shown or cases(SETTINGS[name](options.data_home, 0))
+    tried = list(rules or RULES)
+    rules = ["pooled raw rows", *tried]
     jobs = [
         (name, case, rule, options, seed)
         for rule in rules
@@ -188,9 +195,9 @@ def page(name, options):
     alone = ["alone", *(mean_of("before", results["none", c]) for c in shown)]
     tables = {
         "honest members": [alone, *lines(partial(mean_of, "after"), rules)],
-        "their gain over alone": lines(gain, RULES),
-        "least gain of one": lines(least, RULES),
-        "distiller": lines(partial(mean_of, "distiller"), RULES),
+        "their gain over alone": lines(gain, tried),
+        "least gain of one": lines(least, tried),
+        "distiller": lines(partial(mean_of, "distiller"), tried),
     }
     texts = [f"## {name}", "", SETTINGS[name].__doc__.split("\n")[0], ""]
     for title, rows in tables.items():

@@ -201,9 +201,12 @@ def forged(silos):
 # By name: parameters of the distiller, and a context in which it is fitted.
 RULES = {
     "none": ({}, lambda: following_credibility(kind=NoWitness, change=everybody)),
-    "a witness": ({}, lambda: following_credibility(change=everybody)),
     "credible silos": ({}, credible_alone),
     "both": ({}, following_credibility),
+    "both, robust gate": ({"accept": "robust"}, following_credibility),
+}
+OTHER_RULES = {
+    "a witness": ({}, lambda: following_credibility(change=everybody)),
     "both, all silos at once": ({}, lambda: following_credibility(at_once)),
     "both, median at once": ({}, lambda: following_credibility(median_at_once)),
     "both, contradicted silos teach": (
@@ -215,7 +218,6 @@ RULES = {
         lambda: following_credibility(kind=TwoWitnesses),
     ),
     "plausible labels": ({}, plausible),
-    "both, robust gate": ({"accept": "robust"}, following_credibility),
     "credible silos, robust gate": ({"accept": "robust"}, credible_alone),
 }
 
@@ -223,6 +225,6 @@ RULES = {
 @contextmanager
 def following(rule, forging=()):
     """Fit by a rule, with silos that lie in their sums; yields parameters."""
-    params, context = RULES[rule]
+    params, context = {**RULES, **OTHER_RULES}[rule]
     with context(), forged(list(forging)) if forging else nullcontext():
         yield params

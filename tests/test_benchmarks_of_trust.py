@@ -118,7 +118,7 @@ def test_implausible_labels_are_those_that_others_doubt():
 
 
 @pytest.mark.filterwarnings("ignore:Silos that the others contradict")
-@pytest.mark.parametrize("rule", silo_rules.RULES)
+@pytest.mark.parametrize("rule", [*silo_rules.RULES, *silo_rules.OTHER_RULES])
 def test_rule_fits_and_puts_everything_back(rule):
     before = dict(vars(_distiller)), dict(vars(Gate))
     own = three_silos()
@@ -188,10 +188,16 @@ def test_page_of_bad_silos(monkeypatch):
         return three_silos()
 
     monkeypatch.setattr(bad_silo, "SETTINGS", {"made_up": made_up})
+    monkeypatch.setattr(bad_silo, "SHOWN", ["made_up"])
+    monkeypatch.setattr(bad_silo, "COMPARED", ["made_up"])
+    monkeypatch.setattr(bad_silo, "COMPARED_CASES", ["inverted"])
+    other = {"a witness": silo_rules.OTHER_RULES["a witness"]}
+    monkeypatch.setattr(bad_silo, "OTHER_RULES", other)
     page = bad_silo.run(options(experiments=[], seeds=1))
     lines = [line for line in page.splitlines() if line.startswith("| ")]
-    assert sum(line.startswith("| both |") for line in lines) == 4
-    assert sum(line.startswith(("| alone |", "| pooled")) for line in lines) == 2
+    assert sum(line.startswith("| both |") for line in lines) == 8
+    assert sum(line.startswith(("| alone |", "| pooled")) for line in lines) == 4
+    assert sum(line.startswith("| a witness |") for line in lines) == 4
     assert "| honest members | all honest | inverted |" in page
 
 
