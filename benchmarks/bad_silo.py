@@ -26,7 +26,7 @@ SETTINGS = {
     "stations": silo_tables.six_stations,
     "wines": silo_tables.two_wines,
 }
-# Where nobody says which: those that the page is about, and where other rules are tried.
+# Those that the page is about, and where other rules are tried.
 SHOWN, COMPARED = ["hospitals", "lenders", "digits"], ["hospitals", "lenders"]
 COMPARED_CASES = ["all honest", "inverted", "one class, most rows"]
 
