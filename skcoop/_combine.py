@@ -16,6 +16,7 @@ from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
 from skcoop._errors import named
+from skcoop._logistic_by_sums import added, as_classifier, loss_sums, newton
 from skcoop._members import FittedMember, fit_any_labels, set_seeds, weight_parameter
 from skcoop._parallel import delayed, in_parallel
 from skcoop._task import Task
@@ -106,6 +107,8 @@ class Combiner:
         if not self.stacks:
             return None
         own = isinstance(self.combine, str)
+        if own and len(np.unique(task.silos)) > 1 and len(np.unique(task.y[rows])) > 1:
+            return _logistic_by_sums(task, proba, rows)
         final = LogisticRegression() if own else self.combine
         who = who_combines(final)
         with named(who, "copied"):
@@ -179,6 +182,23 @@ class Combiner:
         if self.combine == "soft":
             return soft_vote(proba)
         return np.eye(proba.shape[2])[hard_vote(proba)]
+
+
+def _logistic_by_sums(
+    task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> LogisticRegression:
+    """Fit the default final estimator without bringing rows of two silos together."""
+    classes, codes = np.unique(task.codes[rows], return_inverse=True)
+    features, weights = stacked(proba[:, rows]), task.weights[rows]
+    silos = [task.silos[rows] == silo for silo in np.unique(task.silos[rows])]
+    search = newton(features.shape[1], len(classes))
+    W = next(search)
+    while True:
+        parts = [loss_sums(features[s], codes[s], weights[s], W) for s in silos]
+        try:
+            W = search.send(added(parts))
+        except StopIteration as end:
+            return as_classifier(end.value, task.classes[classes])
 
 
 def who_combines(final: Any) -> str:

@@ -180,8 +180,8 @@ class CooperativeDistiller(MemberEnsemble):
 
     combine : {"stack", "soft", "hard"} or classifier, default="stack"
         How the members' answers become one: a final estimator trained on the
-        cross-fitted probabilities (logistic regression, or the one given), the mean
-        probability, or the majority.
+        cross-fitted probabilities (logistic regression, with silos found from sums over
+        each one's rows, or the one given), the mean probability, or the majority.
 
     max_lessons : int or None, default=10_000
         Most rows that one student is taught about in one round, drawn from all classes
