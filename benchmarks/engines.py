@@ -118,12 +118,12 @@ def unchecked():
     def never(task, Z, *columns_and_rows):
         return np.zeros(len(Z), dtype=bool)
 
-    def far(Z, rows):
+    def far(task, silo, Z, min_distance):
         return np.zeros(len(Z), dtype=bool)
 
     with (
         mock.patch.object(_teaching, "recheck", believe),
         mock.patch.object(_task.Task, "repeats", never),
-        mock.patch.object(_lessons, "one_cell_apart", far),
+        mock.patch.object(_lessons, "too_near", far),
     ):
         yield

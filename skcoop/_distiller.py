@@ -156,6 +156,13 @@ class CooperativeDistiller(MemberEnsemble):
         that are different in nearly all rows, as names are: with silos, they must not
         travel.
 
+    min_distance : float, default=0.0
+        With silos, how far a lesson that leaves one must be from each of its rows: a
+        share of the usual distance there, the median distance from a row to the nearest
+        that differs. From about 1 on, lessons are no nearer to training rows than to
+        rows that nobody trained on, and members gain about a third less; 0.5 is half of
+        the way for a tenth of the gain (:doc:`/silos_and_privacy`).
+
     cv : int, cross-validation generator or iterable, default=5
         Folds for the judgements. An int gives folds stratified by silo and class.
         Each row must be held out exactly once, and all others trained on: splits that
@@ -328,6 +335,7 @@ class CooperativeDistiller(MemberEnsemble):
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "silo_column": "no_validation",
         "private_columns": ["array-like", None],
+        "min_distance": [Interval(Real, 0, None, closed="left")],
         "cv": ["cv_object"],
         "accept": [StrOptions({"all", "own", "robust"}), None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -350,6 +358,7 @@ class CooperativeDistiller(MemberEnsemble):
         n_rounds: int = 3,
         silo_column: Any = None,
         private_columns: Any = None,
+        min_distance: float = 0.0,
         cv: Any = 5,
         accept: str | None = "all",
         scoring: Any = None,
@@ -368,6 +377,7 @@ class CooperativeDistiller(MemberEnsemble):
         self.n_rounds = n_rounds
         self.silo_column = silo_column
         self.private_columns = private_columns
+        self.min_distance = min_distance
         self.cv = cv
         self.accept = accept
         self.scoring = scoring
@@ -491,7 +501,9 @@ class CooperativeDistiller(MemberEnsemble):
             )
 
             # 5. Translate the answers into each student's feature space.
-            proposed = translate(task, members, chosen, answers, number)
+            proposed = translate(
+                task, members, chosen, answers, number, self.min_distance
+            )
 
             # 6. and 7. Refit the students; keep what is better on unseen rows.
             verdicts = gate.decide(

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from skcoop._completion import complete
 from skcoop._frames import FloatMatrix, same_cells
 from skcoop._members import Member
-from skcoop._task import Task, content_keys, one_cell_apart
+from skcoop._near_rows import too_near
+from skcoop._task import Task, content_keys
 from skcoop._teaching import Answers, Question
-
-# With fewer columns nearly everything is a row but for one cell, and tells nothing.
-_LEAST_COLUMNS = 5
 
 
 @dataclass
@@ -95,6 +93,7 @@ def translate(
     chosen: NDArray[np.intp],
     answers: Mapping[Question, Answers],
     number: int,
+    min_distance: float = 0.0,
 ) -> dict[int, Lessons]:
     """Bring the answers for each student into the student's feature space.
 
@@ -125,7 +124,9 @@ def translate(
     for student, member in enumerate(members):
         if member.frozen:
             continue
-        lessons = _gather(task, members, student, chosen[student], answers, number)
+        lessons = _gather(
+            task, members, student, chosen[student], answers, number, min_distance
+        )
         if not len(lessons):
             continue
         # What was never recorded, or stays in its silo, is completed: what repeats a
@@ -149,6 +150,7 @@ def _gather(
     teacher_of: NDArray[np.intp],
     answers: Mapping[Question, Answers],
     number: int,
+    min_distance: float,
 ) -> Lessons:
     """Collect what one student's teachers answered, without repeats of silos' rows."""
     by_silo: dict[int, list[Lessons]] = {}
@@ -173,12 +175,7 @@ def _gather(
         rows, member = task.silo(silo), members[student]
         refused = task.repeats(lessons.Z, member.reads, rows)
         if silo != task.home(member.rows):
-            # Somebody who gets it could all but tell the row.
-            travels = ~task.private & ~task.unrecorded[silo]
-            if travels.sum() >= _LEAST_COLUMNS:
-                refused |= one_cell_apart(
-                    lessons.Z[:, travels], task.Z[np.ix_(rows, travels)]
-                )
+            refused |= too_near(task, silo, lessons.Z, min_distance)
         gathered.append(lessons[~refused])
     return joined(gathered)
 

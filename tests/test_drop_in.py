@@ -427,6 +427,7 @@ def test_get_params():
         "n_rounds",
         "silo_column",
         "private_columns",
+        "min_distance",
         "cv",
         "accept",
         "scoring",

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from skcoop import _lessons, _teaching
+from skcoop import _near_rows, _teaching
 from skcoop._combine import hard_vote, soft_vote, stacked
 from skcoop._completion import complete
 from skcoop._cooperation import Judgement, rows_of
@@ -551,7 +551,7 @@ class TestTranslation:
     @pytest.mark.parametrize("enough", [True, False])
     def test_nothing_leaves_that_is_a_row_but_for_one_cell(self, enough, monkeypatch):
         """Among a few columns that tells nothing."""
-        monkeypatch.setattr(_lessons, "_LEAST_COLUMNS", 2 if enough else 3)
+        monkeypatch.setattr(_near_rows, "_LEAST_COLUMNS", 2 if enough else 3)
         self.chosen[0, [40, 41]], self.chosen[1, [40, 41]] = 1, 1
         Z = self.task.Z[[40, 41]] + FAR
         Z[0] = self.task.Z[50] + [10.0, 0.0, 0.0]
@@ -560,6 +560,38 @@ class TestTranslation:
         np.testing.assert_array_equal(lessons[0].source, expected)
         # At home there is nothing to hide.
         np.testing.assert_array_equal(lessons[1].source, [40, 41])
+
+    @pytest.mark.parametrize("floor", [0.5, 1.0, 2.0])
+    def test_nothing_leaves_that_is_nearer_than_the_floor(self, floor):
+        rows = np.arange(30, 60)
+        recorded = [0, 1]
+        own = self.task.Z[np.ix_(rows, recorded)]
+        own = (own - own.min(axis=0)) / np.ptp(own, axis=0)
+        apart = np.linalg.norm(own[:, None] - own, axis=2) + 9 * np.eye(30)
+        usual = np.median(apart.min(axis=1))
+        self.chosen[0, rows] = 1
+        Z = self.task.Z[rows].copy()
+        step = np.linspace(0.02, 3.0, 30) * usual * np.ptp(Z[:, 0])
+        # The outermost row moves outwards, so that it is the nearest one.
+        outermost = Z[:, 0].argmax()
+        Z[:] = Z[outermost]
+        Z[:, 0] += step
+        answers = {(1, 0, 1): self.answers(rows, Z)}
+        lessons = translate(self.task, self.members, self.chosen, answers, 1, floor)
+        expected = rows[np.linspace(0.02, 3.0, 30) >= floor]
+        np.testing.assert_array_equal(lessons[0].source, expected)
+        # At home there is nothing to hide.
+        self.chosen[:] = -1
+        self.chosen[1, rows] = 1
+        at_home = translate(self.task, self.members, self.chosen, answers, 1, floor)
+        np.testing.assert_array_equal(at_home[1].source, rows)
+
+    def test_rows_that_are_all_the_same_have_no_usual_distance(self):
+        self.task.Z[30:] = [1.0, 2.0, np.nan]
+        self.task.__dict__.pop("metrics", None)
+        rows = np.arange(30, 60)
+        near = _near_rows.too_near(self.task, 1, self.task.Z[rows] + FAR, 1.0)
+        assert not near.any()
 
     def test_what_was_never_recorded_is_completed(self):
         self.chosen[0, 40] = 1
