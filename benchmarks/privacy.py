@@ -7,6 +7,8 @@ rows fare worse than these.
 **What a silo hands out.** Compared are
 
 - lessons that leave the silo of the row that they were made from;
+- lessons with a floor on their distance to rows of their silo (``min_distance``), whose
+  price stands among the ablations;
 - raw deficient rows: the same rows in place of lessons about them;
 - SMOTE rows: as many virtual rows as the silo has, each between two neighbours of a
   class (N. V. Chawla et al.: SMOTE. JAIR 16, 2002), rounded where all rows are whole;

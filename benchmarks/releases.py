@@ -9,6 +9,9 @@ from skcoop._columns import columns_read
 from skcoop._distances import RowMetric
 from skcoop._frames import TableCodec, stack, take
 
+# Floors on the distance of lessons to rows, in units of rows' usual distance.
+FLOORS = [0.5, 1.0]
+
 
 @dataclass
 class Release:
@@ -155,9 +158,16 @@ def all_releases(setting, model, seed):
     """
     silos = Silos(setting, model)
     raw = baselines.raw_distiller(setting, seed)
+    floors = {
+        f"lessons, min_distance={floor}": lessons(
+            silos, baselines.distiller(setting, seed, min_distance=floor)
+        )
+        for floor in FLOORS
+    }
     held_out = silos.held_out, silos.labels_test, silos.owners_test
     return silos, {
         "lessons": lessons(silos, model),
+        **floors,
         "raw deficient rows": lessons(silos, raw),
         "SMOTE rows": smote(silos, seed),
         "training rows": to_all_others(silos, silos.train, silos.labels, silos.owners),

@@ -92,10 +92,10 @@ def all_teachers():
         ]
         return seen["answers"][0]
 
-    def translate_all(task, members, chosen, answers, number):
+    def translate_all(task, members, chosen, answers, *rest):
         proposed = {}
         for layer, own in zip(seen["layers"], seen["answers"], strict=True):
-            new = translate(task, members, layer, own, number)
+            new = translate(task, members, layer, own, *rest)
             for k, lessons in new.items():
                 proposed[k] = proposed[k] + lessons if k in proposed else lessons
         return proposed
@@ -150,6 +150,8 @@ VARIANTS = {
     "judged by own rows": ({"accept": "own"}, nullcontext),
     "gate: clear without any silo, too": ({"accept": "robust"}, nullcontext),
     "no witness": ({}, credible_alone),
+    "min_distance=0.5": ({"min_distance": 0.5}, nullcontext),
+    "min_distance=1": ({"min_distance": 1.0}, nullcontext),
     "no cross-fitting, with gate": ({}, no_cross_fitting),
     "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
     "whoever is right teaches, trusted or not": (

@@ -184,6 +184,25 @@ class TestWitness:
     def test_two_silos_have_no_witness_and_need_none(self):
         assert self.witnessed(np.eye(2), n_silos=2) == [[0, 1], [1, 0]]
 
+    @pytest.mark.parametrize(
+        "n_right, believed", [(33, True), (31, False), (26, False)]
+    )
+    def test_a_silo_that_others_clearly_agree_with_is_taken_at_its_word(
+        self, n_right, believed
+    ):
+        """Of 2 x 64 rows chance is half, its error half of the root of 1/64."""
+        silos, codes = np.repeat([0, 1, 2], 128), np.tile([0, 1], 192)
+        task, members = situation(silos, codes)
+        answers = np.tile(codes, (3, 1))
+        # About the rows of silo 0, the others are right about some of each class.
+        wrong = np.arange(128) // 2 >= n_right + 4
+        answers[1:, :128][:, wrong] = 1 - codes[:128][wrong]
+        belief = credible_silos(task, members, answers)
+        assert belief.credible.all()
+        witnessed = belief.witnessed(task, answers == task.codes)
+        assert witnessed[1, :128][wrong].all() == believed
+        assert witnessed[1, :128][~wrong].all()
+
     def test_liars_bear_no_witness_and_are_not_taught_about(self):
         right = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]
         assert self.witnessed(right, n_silos=4) == [[1, 1, 1, 0]] * 3 + [[0] * 4]
