@@ -4,6 +4,7 @@ import copy as copy_module
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
 from skcoop._members import LabelEncodedClassifier
+from skcoop._soft_targets import ProbabilityAverager
 from skcoop.exchange import load_member, save_member
 
 pytest.importorskip("skops")
@@ -262,3 +265,28 @@ def test_only_fitted_classifiers_are_saved(tmp_path):
         with pytest.raises(ValueError, match="fitted classifier"):
             save_member(model, tmp_path / "member.skops")
     assert not list(tmp_path.iterdir())
+
+
+STORED = Path(__file__).parent / "stored"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("name", ["label_encoded", "probability_averager"])
+def test_files_of_the_first_version_are_read(name):
+    """Where a type lives is part of the format."""
+    member = load_member(STORED / f"{name}_0_1.skops")
+    X, y = np.arange(12.0).reshape(6, 2), np.array(["no", "yes"] * 3)
+    proba = member.predict_proba(X)
+    assert proba.shape == (6, 2)
+    np.testing.assert_array_equal(member.classes_, ["no", "yes"])
+    expected = {
+        "label_encoded": LabelEncodedClassifier(
+            make_pipeline(StandardScaler(), LogisticRegression())
+        ),
+        "probability_averager": ProbabilityAverager(
+            KNeighborsRegressor(2, algorithm="brute"), np.array(["no", "yes"])
+        ),
+    }[name]
+    soft = np.eye(2)[np.tile([0, 1], 3)] * 0.8 + 0.1
+    expected.fit(X, y if name == "label_encoded" else soft)
+    np.testing.assert_allclose(proba, expected.predict_proba(X))
