@@ -9,9 +9,9 @@ from sklearn.base import clone
 
 from benchmarks.engines import RawRow, unchecked
 from skcoop import ComparativeDistiller, CooperativeDistiller
-from skcoop._frames import TableCodec, stack, take
-from skcoop._members import FittedMember
-from skcoop._soft_targets import fit_soft
+from skcoop._members._member import FittedMember
+from skcoop._members._soft_targets import fit_soft
+from skcoop._tables._frames import TableCodec, stack, take
 
 
 def own_rows(setting, name):

@@ -41,10 +41,10 @@ from benchmarks.formatting import standard_error, table
 from benchmarks.relational import fit_relational
 from benchmarks.splits import side_by_side
 from skcoop import ComparativeDistiller
-from skcoop._comparisons import Estimates
-from skcoop._logits import centred_logits, softmax
-from skcoop._members import FittedMember
-from skcoop._soft_targets import fit_soft
+from skcoop._comparative._label_estimates import Estimates
+from skcoop._members._logits import centred_logits, softmax
+from skcoop._members._member import FittedMember
+from skcoop._members._soft_targets import fit_soft
 
 # Large enough for 500 questions; none of them was looked at while the method was made.
 TABLES = [

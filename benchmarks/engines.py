@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skcoop._frames import TableCodec, stack
+from skcoop._tables._frames import TableCodec, stack
 from skcoop.counterfactuals import Counterfactuals
 
 
@@ -109,7 +109,8 @@ class MostOfTheWay(_Plain):
 @contextmanager
 def unchecked():
     """Let an untouched row pass for a lesson."""
-    from skcoop import _lessons, _task, _teaching
+    from skcoop._cooperative import _lessons, _teaching
+    from skcoop._tables import _task
 
     def believe(task, teacher, rows, Z, found, *_):
         nothing = np.full(len(rows), np.nan)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from skcoop._attention import by_row, describe, slopes, unpack, weights_of
-from skcoop._logits import softmax
+from skcoop._members._logits import softmax
+from skcoop._peers._attention import by_row, describe, slopes, unpack, weights_of
 
 
 class Gate:

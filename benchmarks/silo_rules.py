@@ -10,9 +10,9 @@ from unittest import mock
 
 import numpy as np
 
-from skcoop import _distiller
-from skcoop._credibility import Credibility, credible_silos
-from skcoop._gate import Gate
+from skcoop._cooperative import _distiller
+from skcoop._cooperative._credibility import Credibility, credible_silos
+from skcoop._cooperative._gate import Gate
 
 
 class TwoWitnesses(Credibility):

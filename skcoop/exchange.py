@@ -27,12 +27,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skcoop._kinds import advice, is_a
+from skcoop._members._kinds import advice, is_a
 
 __all__ = ["load_member", "save_member"]
 
 # What this package itself may put around a member's model.
 _OWN_TYPES = (
+    "skcoop._members._member.LabelEncodedClassifier",
+    "skcoop._members._soft_targets.ProbabilityAverager",
+    # As version 0.1 wrote them.
     "skcoop._members.LabelEncodedClassifier",
     "skcoop._soft_targets.ProbabilityAverager",
 )

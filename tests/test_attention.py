@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from skcoop._attention import (
+from skcoop._members._logits import centred_logits, softmax
+from skcoop._peers._attention import (
     Attention,
     by_row,
     describe,
@@ -13,7 +14,6 @@ from skcoop._attention import (
     unpack,
     weights_of,
 )
-from skcoop._logits import centred_logits, softmax
 
 draw = np.random.default_rng(0)
 N, C, M = 60, 3, 4

@@ -41,8 +41,9 @@ from benchmarks import (
     tables,
 )
 from benchmarks.variants import VARIANTS
-from skcoop import _distiller, _leader, _lessons
-from skcoop._logits import softmax
+from skcoop._cooperative import _distiller, _lessons
+from skcoop._members._logits import softmax
+from skcoop._peers import _leader
 from skcoop.counterfactuals._walk import Walk
 
 cells, codes = make_classification(

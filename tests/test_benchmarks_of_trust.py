@@ -9,8 +9,8 @@ from sklearn.base import clone
 from sklearn.naive_bayes import GaussianNB
 
 from benchmarks import bad_silo, baselines, gate, settings, silo_rules, single_tables
-from skcoop import _distiller
-from skcoop._gate import Gate
+from skcoop._cooperative import _distiller
+from skcoop._cooperative._gate import Gate
 from tests.test_benchmarks import MODELS, TABLE, codes, options
 
 # One bad silo

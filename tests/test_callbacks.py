@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._progress import Progress
+from skcoop._utils._progress import Progress
 
 callback = pytest.importorskip(
     "sklearn.callback", reason="scikit-learn has callbacks from 1.9 on"

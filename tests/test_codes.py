@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._codes import encoded_columns, look_like_codes
+from skcoop._cooperative._coded_columns import encoded_columns, look_like_codes
 from skcoop.counterfactuals import BatchedDice, StockDice
 
 

@@ -33,8 +33,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import ComparativeDistiller
-from skcoop._pool import make_pool
-from skcoop._study import SOURCES, better_source
+from skcoop._comparative._pool import make_pool
+from skcoop._comparative._transfer_set import SOURCES, better_source
 
 X, y = make_classification(
     n_samples=400, n_features=5, n_informative=4, n_redundant=0, n_classes=3,

@@ -8,15 +8,15 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from skcoop import _comparisons
-from skcoop._comparisons import (
+from skcoop._comparative import _label_estimates
+from skcoop._comparative._label_estimates import (
     Estimates,
     place_by_comparisons,
     place_directly,
     sample_groups,
     side_by_side,
 )
-from skcoop._logits import centred_logits, softmax
+from skcoop._members._logits import centred_logits, softmax
 
 draw = np.random.default_rng(0)
 PLACES = draw.normal(size=(30, 3))
@@ -105,7 +105,7 @@ def test_logits_and_softmax_undo_each_other():
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_linear_comparison_model_is_the_linear_regression(size, monkeypatch):
     """What the identity says: for a linear learner pairs hold nothing new."""
-    monkeypatch.setattr(_comparisons, "_MOST_ANCHORS", len(PLACES))
+    monkeypatch.setattr(_label_estimates, "_MOST_ANCHORS", len(PLACES))
     logits = centred_logits(ANSWERS)
     wanted = draw.normal(size=(10, 3))
     direct = place_directly(LinearRegression(), PLACES, logits, wanted)
@@ -134,7 +134,7 @@ def test_shifting_all_logits_shifts_the_estimates():
 
 
 def test_spread_is_that_of_what_the_anchors_see(monkeypatch):
-    monkeypatch.setattr(_comparisons, "_MOST_ANCHORS", len(PLACES))
+    monkeypatch.setattr(_label_estimates, "_MOST_ANCHORS", len(PLACES))
     logits, near = centred_logits(ANSWERS), KNeighborsRegressor(3)
     wanted = PLACES[:4] + 0.1
     placed, spread = place_by_comparisons(near, PLACES, logits, wanted, seed=1)
@@ -171,8 +171,8 @@ def test_estimates_of_which_anchors_disagree_weigh_less():
 
 
 def test_anchors_that_agree_but_for_rounding_leave_all_weights_alone():
-    assert (_comparisons._trust(np.array([1e-16, 5e-16, 0.0])) == 1).all()
-    trust = _comparisons._trust(np.array([1.0, 1.0, 2.0]))
+    assert (_label_estimates._trust(np.array([1e-16, 5e-16, 0.0])) == 1).all()
+    trust = _label_estimates._trust(np.array([1.0, 1.0, 2.0]))
     np.testing.assert_allclose(trust / trust[0], [1, 1, 0.4])
 
 

@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._credibility import credible_silos
-from skcoop._members import make_member
-from skcoop._task import make_task
+from skcoop._cooperative._credibility import credible_silos
+from skcoop._members._member import make_member
+from skcoop._tables._task import make_task
 
 
 def situation(silos, codes, guests=0, weights=None):

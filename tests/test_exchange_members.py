@@ -23,8 +23,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._members import LabelEncodedClassifier
-from skcoop._soft_targets import ProbabilityAverager
+from skcoop._members._member import LabelEncodedClassifier
+from skcoop._members._soft_targets import ProbabilityAverager
 from skcoop.exchange import load_member, save_member
 
 pytest.importorskip("skops")

@@ -30,7 +30,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from skcoop import ComparativeDistiller, CooperativeDistiller, DiversePeersDistiller
-from skcoop._parallel import _run
+from skcoop._utils._parallel import _run
 from skcoop.counterfactuals import BatchedDice
 
 RNG = np.random.default_rng(0)

@@ -27,16 +27,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop import CooperativeDistiller, _teaching
-from skcoop._combine import Combiner
-from skcoop._cooperation import Judgement
-from skcoop._folds import fold_of_each_row
-from skcoop._gate import Gate
-from skcoop._honest_gains import HonestGains
-from skcoop._lessons import Lessons, no_lessons
-from skcoop._members import Member
-from skcoop._scores import Score
-from skcoop._task import make_task
+from skcoop import CooperativeDistiller
+from skcoop._cooperative import _teaching
+from skcoop._cooperative._combine import Combiner
+from skcoop._cooperative._fitting import Judgement
+from skcoop._cooperative._gate import Gate
+from skcoop._cooperative._honest_gains import HonestGains
+from skcoop._cooperative._lessons import Lessons, no_lessons
+from skcoop._members._folds import fold_of_each_row
+from skcoop._members._member import Member
+from skcoop._members._scores import Score
+from skcoop._tables._task import make_task
 from skcoop.counterfactuals import BatchedDice, Counterfactuals
 
 NAMES = ["a", "b", "c"]

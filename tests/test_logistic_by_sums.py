@@ -7,9 +7,15 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop import CooperativeDistiller, _combine
-from skcoop._combine import stacked
-from skcoop._logistic_by_sums import added, as_classifier, loss_sums, newton
+from skcoop import CooperativeDistiller
+from skcoop._cooperative import _combine
+from skcoop._cooperative._combine import stacked
+from skcoop._cooperative._logistic_by_sums import (
+    added,
+    as_classifier,
+    loss_sums,
+    newton,
+)
 
 
 def by_sums(X, y, weights, silos, n_classes):

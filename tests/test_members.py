@@ -31,7 +31,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._columns import columns_read
+from skcoop._members._columns_read import columns_read
 
 N = 90
 NAMES = list("abcde")

@@ -27,8 +27,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import DiversePeersDistiller
-from skcoop._leader import _fit_all, _fit_alone, _teach
-from skcoop._peer_group import fit_peers, teach_peers
+from skcoop._peers._leader import _fit_all, _fit_alone, _teach
+from skcoop._peers._peer_group import fit_peers, teach_peers
 
 ALL_X, ALL_Y = make_classification(
     n_samples=400, n_features=4, n_informative=3, n_redundant=0, n_classes=3,

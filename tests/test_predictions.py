@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from skcoop._predictions import (
+from skcoop._members._predictions import (
     class_probabilities,
     class_scores,
     label_codes,

@@ -47,7 +47,7 @@ from skcoop import (
     DiversePeersDistiller,
     make_distiller,
 )
-from skcoop._columns import columns_read
+from skcoop._members._columns_read import columns_read
 from skcoop.counterfactuals import BatchedDice, StockDice
 from skcoop.exchange import load_member, save_member
 

@@ -16,8 +16,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._frames import aligned
-from skcoop._task import make_task
+from skcoop._tables._frames import aligned
+from skcoop._tables._task import make_task
 
 TABLE, LABELS = load_breast_cancer(return_X_y=True, as_frame=True)
 

@@ -18,8 +18,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._scores import SHARES, Score, gains, standard_error
-from skcoop._task import make_task
+from skcoop._members._scores import SHARES, Score, gains, standard_error
+from skcoop._tables._task import make_task
 
 
 def task_of(n_classes=2, n=90, n_folds=3, seed=0):

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skcoop._soft_targets import drawn_labels, fit_soft
+from skcoop._members._soft_targets import drawn_labels, fit_soft
 
 X, y = make_classification(
     n_samples=120, n_features=5, n_informative=4, n_redundant=0, n_classes=3,

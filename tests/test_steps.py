@@ -7,24 +7,34 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from skcoop import _near_rows, _teaching
-from skcoop._combine import hard_vote, soft_vote, stacked
-from skcoop._completion import complete
-from skcoop._cooperation import Judgement, rows_of
-from skcoop._deficiencies import (
+from skcoop._cooperative import _near_rows, _teaching
+from skcoop._cooperative._combine import hard_vote, soft_vote, stacked
+from skcoop._cooperative._completion import complete
+from skcoop._cooperative._deficiencies import (
     pairs_with_news,
     qualified_teachers,
     rehearsed_rows,
 )
-from skcoop._distances import RowMetric
-from skcoop._folds import fold_of_each_row
-from skcoop._frames import TableCodec, same_cells
-from skcoop._gate import Gate, _is_clear
-from skcoop._lessons import Lessons, no_lessons, translate, without_duplicates
-from skcoop._members import make_member, set_seeds
-from skcoop._scores import Score, gains
-from skcoop._task import content_keys, make_task
-from skcoop._teaching import Answers, _outside, _seen_by_search, choose_teachers
+from skcoop._cooperative._fitting import Judgement, rows_of
+from skcoop._cooperative._gate import Gate, _is_clear
+from skcoop._cooperative._lessons import (
+    Lessons,
+    no_lessons,
+    translate,
+    without_duplicates,
+)
+from skcoop._cooperative._teaching import (
+    Answers,
+    _outside,
+    _seen_by_search,
+    choose_teachers,
+)
+from skcoop._members._folds import fold_of_each_row
+from skcoop._members._member import make_member, set_seeds
+from skcoop._members._scores import Score, gains
+from skcoop._tables._distances import RowMetric
+from skcoop._tables._frames import TableCodec, same_cells
+from skcoop._tables._task import content_keys, make_task
 
 
 def small_task(n=60, n_folds=3, owners=None, seed=0):
@@ -414,7 +424,7 @@ class TestDistances:
         missing = np.where(one, 1 + (scaled - 0.5) ** 2, 0.0)
         squared = squared + known + missing
         np.testing.assert_allclose(distance, np.sort(squared, axis=1)[:, :3], atol=1e-8)
-        monkeypatch.setattr("skcoop._distances._BLOCK", 1)
+        monkeypatch.setattr("skcoop._tables._distances._BLOCK", 1)
         again, _ = metric.nearest(Z[:20], Z[20:], k=3)
         np.testing.assert_array_equal(again, nearest)
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
-from skcoop._virtual_rows import virtual_rows
+from skcoop._tables._virtual_rows import virtual_rows
 
 draw = np.random.default_rng(0)
 X = draw.normal(size=(30, 3))

@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._frames import column_names, is_frame, is_pandas, select
-from skcoop._row_labels import row_labels
+from skcoop._tables._frames import column_names, is_frame, is_pandas, select
+from skcoop._tables._row_labels import row_labels
 from skcoop.counterfactuals._protocol import Counterfactuals
 from skcoop.counterfactuals._search import Search
 

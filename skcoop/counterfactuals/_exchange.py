@@ -12,7 +12,7 @@ from dice_ml.counterfactual_explanations import CounterfactualExplanations
 from dice_ml.diverse_counterfactuals import CounterfactualExamples
 from dice_ml.utils.serialize import DummyDataInterface
 
-from skcoop._frames import to_plain_pandas
+from skcoop._tables._frames import to_plain_pandas
 
 if TYPE_CHECKING:
     from skcoop.counterfactuals._protocol import Counterfactuals

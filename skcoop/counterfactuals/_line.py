@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._frames import FloatMatrix, same_cells
-from skcoop._task import content_keys, mixed
+from skcoop._tables._frames import FloatMatrix, same_cells
+from skcoop._tables._task import content_keys, mixed
 from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked
 
 if TYPE_CHECKING:

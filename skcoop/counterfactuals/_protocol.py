@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._errors import named
-from skcoop._members import FittedMember
-from skcoop._names import columns_of
-from skcoop._predictions import probability_table
+from skcoop._members._column_names import columns_of
+from skcoop._members._member import FittedMember
+from skcoop._members._predictions import probability_table
+from skcoop._utils._errors import named
 
 # Probabilities closer than this are the same probability.
 TOLERANCE = 1e-9

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skcoop._columns import columns_read
-from skcoop._distances import RowMetric
-from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
-from skcoop._permissions import Permissions
-from skcoop._row_labels import joined_labels, replaced_labels
-from skcoop._task import content_keys, mixed
+from skcoop._members._columns_read import columns_read
+from skcoop._tables._distances import RowMetric
+from skcoop._tables._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._tables._permissions import Permissions
+from skcoop._tables._row_labels import joined_labels, replaced_labels
+from skcoop._tables._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
 from skcoop.counterfactuals._protocol import TOLERANCE, ask, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel

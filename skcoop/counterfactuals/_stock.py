@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skcoop._columns import columns_read
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._frames import FloatMatrix, TableCodec, same_cells, stack
-from skcoop._row_labels import row_labels
-from skcoop._task import content_keys
+from skcoop._members._columns_read import columns_read
+from skcoop._tables._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._tables._row_labels import row_labels
+from skcoop._tables._task import content_keys
 from skcoop.counterfactuals._batched import checked_labels, checked_tables
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._distances import RowMetric
-from skcoop._frames import FloatMatrix
+from skcoop._tables._distances import RowMetric
+from skcoop._tables._frames import FloatMatrix
 
 # Probabilities are kept this far from 0 and 1 before their odds are taken.
 _MARGIN = 1e-3

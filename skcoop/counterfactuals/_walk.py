@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._frames import FloatMatrix, same_cells
+from skcoop._tables._frames import FloatMatrix, same_cells
 from skcoop.counterfactuals._protocol import TOLERANCE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skcoop._compat import _num_samples
-from skcoop._frames import (
+from skcoop._tables._frames import (
     FloatMatrix,
     TableCodec,
     column_names,

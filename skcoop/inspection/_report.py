@@ -13,9 +13,15 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from skcoop._frames import column_names, is_frame, is_pandas, take, to_plain_pandas
-from skcoop._members import gives_probabilities
-from skcoop._validation import is_dropped
+from skcoop._members._checks import is_dropped
+from skcoop._members._member import gives_probabilities
+from skcoop._tables._frames import (
+    column_names,
+    is_frame,
+    is_pandas,
+    take,
+    to_plain_pandas,
+)
 from skcoop.inspection._history import refusals
 from skcoop.inspection._page import page, section
 from skcoop.inspection._style import check_distiller, words_of

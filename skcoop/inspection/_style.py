@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skcoop._scores import SHARES
+from skcoop._members._scores import SHARES
 
 # The palette of Okabe and Ito; markers differ as well, for print without colours.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -769,7 +769,7 @@ def test_tables_of_other_order_types_and_categories():
 
 
 def test_many_categories_are_compared_as_few_are(monkeypatch):
-    from skcoop import _distances
+    from skcoop._tables import _distances
 
     rng = np.random.default_rng(0)
     Z = np.column_stack([rng.integers(0, 80, 300), rng.normal(size=300)]).astype(float)

@@ -1,0 +1,368 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Teaching: choose a teacher for each deficiency and ask it for a virtual instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skcoop._compat import InvalidParameterError
+from skcoop._members._member import FittedMember, Member
+from skcoop._tables._frames import FloatMatrix, same_cells, stack, take
+from skcoop._tables._task import Task, mixed
+from skcoop._utils._errors import describe, named
+from skcoop._utils._parallel import delayed, in_parallel
+from skcoop.counterfactuals import BatchedDice
+from skcoop.counterfactuals._protocol import (
+    TOLERANCE,
+    target_probability,
+    true_class_proba,
+)
+
+# Rows of the background that a search sees: more cost time and memory in each question,
+# and BatchedDice goes to 5,000 of them.
+_MOST_BACKGROUND = 20_000
+
+
+def choose_teachers(
+    task: Task, qualified: NDArray[np.bool_], *, max_lessons: int | None, seed: int
+) -> NDArray[np.intp]:
+    """Choose for each deficiency one qualified teacher, each with the same chance.
+
+    Models that are always certain, as trees are, would otherwise do nearly all of the
+    teaching.
+
+    Parameters
+    ----------
+    task : Task
+        The rows. What is drawn for a row depends on its content, not on its place.
+    qualified : ndarray of bool, shape (n_members, n_members, n_samples)
+        ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
+    max_lessons : int or None
+        Most rows to choose for one student: of each silo in proportion to what it has
+        to teach, from all its classes in turn.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    chosen : ndarray of int, shape (n_members, n_samples)
+        Number of the teacher for each student and row, -1 where there is none.
+    """
+    chosen = np.full((len(qualified), len(task.y)), -1, dtype=np.intp)
+    for student, by_teacher in enumerate(qualified):
+        draws = mixed(task.keys, seed, student + 1)
+        counts = by_teacher.sum(axis=0)
+        drawn = draws % np.maximum(counts, 1).astype(np.uint64)
+        rank = np.cumsum(by_teacher, axis=0) - 1
+        teacher, row = np.nonzero(by_teacher & (rank == drawn.astype(np.intp)))
+        chosen[student, row] = teacher
+        if max_lessons is not None and len(row) > max_lessons:
+            kept = _apportioned(task, np.sort(row), draws, max_lessons)
+            chosen[student, np.setdiff1d(row, kept)] = -1
+    return chosen
+
+
+def _apportioned(
+    task: Task, rows: NDArray[np.intp], draws: NDArray[np.uint64], most: int
+) -> NDArray[np.intp]:
+    """Take rows from all silos, each in proportion to the rows that it has."""
+    silos, counts = np.unique(task.silos[rows], return_counts=True)
+    # What rounding down leaves goes to those that lost most by it.
+    shares = most * counts / counts.sum()
+    quotas = np.floor(shares).astype(np.intp)
+    left = most - int(quotas.sum())
+    quotas[np.argsort(quotas - shares, kind="stable")[:left]] += 1
+    kept = [
+        _balanced(rows[task.silos[rows] == silo], task.codes, draws, quota)
+        for silo, quota in zip(silos, quotas.tolist(), strict=True)
+    ]
+    return np.concatenate(kept)
+
+
+def _balanced(
+    rows: NDArray[np.intp],
+    codes: NDArray[np.intp],
+    draws: NDArray[np.uint64],
+    most: int,
+) -> NDArray[np.intp]:
+    """Take rows from all classes in turn, in the order of their draws."""
+    rows = rows[np.argsort(draws[rows], kind="stable")]
+    turn = pd.Series(codes[rows]).groupby(codes[rows]).cumcount().to_numpy()
+    return rows[np.argsort(turn, kind="stable")[:most]]
+
+
+@dataclass
+class Answers:
+    """What one copy of a teacher answered for some rows.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n_rows,)
+        The rows that were asked about.
+    Z : ndarray of shape (n_rows, n_features)
+        The virtual instances as floats.
+    found : ndarray of bool, shape (n_rows,)
+        Whether the engine claims an answer.
+    kept : ndarray of bool, shape (n_rows,)
+        Whether the answer stood the re-check.
+    before, after : ndarray of shape (n_rows,)
+        The teacher's probability of the true class, for the row and its answer.
+    led_to : ndarray of int, shape (n_rows,)
+        The row that each answer was drawn to, -1 where there is none.
+    failure : str
+        Why there is no answer at all, if the engine failed.
+    """
+
+    rows: NDArray[np.intp]
+    Z: FloatMatrix
+    found: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    led_to: NDArray[np.intp]
+    failure: str = ""
+
+
+# One copy (teacher, fold) is asked about rows of one silo.
+Question = tuple[int, int, int]
+
+
+def ask_teachers(
+    task: Task,
+    members: Sequence[Member],
+    copies: Sequence[Sequence[FittedMember]],
+    chosen: NDArray[np.intp],
+    engine: Any,
+    alpha: float,
+    seed: int,
+    *,
+    n_jobs: int | None,
+) -> dict[Question, Answers]:
+    """Ask each chosen teacher once about each row that somebody has it wrong.
+
+    A row is put to the copy that did not see it, and the search is among the rows of
+    the silo that holds it, so that a lesson has values of one silo. The answer does not
+    depend on the student, so students who chose the same teacher share it.
+
+    Returns
+    -------
+    answers : dict
+        Answers by teacher, fold and silo.
+    """
+    wanted: dict[Question, list[NDArray[np.intp]]] = {}
+    for teacher_of in chosen:
+        for teacher in np.unique(teacher_of[teacher_of >= 0]):
+            rows = np.flatnonzero(teacher_of == teacher)
+            places = task.silos[rows] * task.n_folds + task.folds[rows]
+            for place in np.unique(places):
+                silo, fold = divmod(int(place), task.n_folds)
+                question = (int(teacher), fold, silo)
+                wanted.setdefault(question, []).append(rows[places == place])
+
+    def ask(teacher: int, fold: int, silo: int) -> Any:
+        return delayed(_ask)(
+            task,
+            copies[teacher][fold],
+            np.unique(np.concatenate(wanted[teacher, fold, silo])),
+            task.silo(silo),
+            fold,
+            members[teacher].reads,
+            engine,
+            alpha,
+            _question_seed(seed, teacher, fold, silo),
+        )
+
+    calls = (ask(*question) for question in wanted)
+    answers = in_parallel(calls, n_jobs)
+    return dict(zip(wanted, answers, strict=True))
+
+
+def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
+    outside = rows[task.folds[rows] != fold]
+    return outside if len(outside) else rows
+
+
+def _seen_by_search(task: Task, rows: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """Choose among the rows of a background, by their content, if they are many."""
+    if len(rows) <= _MOST_BACKGROUND:
+        return rows
+    draws = mixed(task.keys, seed)
+    return np.sort(_balanced(rows, task.codes, draws, _MOST_BACKGROUND))
+
+
+def _question_seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _ask(
+    task: Task, teacher: FittedMember, rows: NDArray[np.intp], *question: Any
+) -> Answers:
+    """Put all rows to one copy at once.
+
+    An engine that fails, or a teacher that cannot answer about the virtual instances,
+    costs these answers and not the fit.
+    """
+    try:
+        return _answer(task, teacher, rows, *question)
+    except InvalidParameterError:  # of the engine: no other question would do better
+        raise
+    except Exception as error:  # engines and members are the user's
+        nothing = np.zeros(len(rows), dtype=bool)
+        unknown = np.full(len(rows), np.nan)
+        failure = describe(error)
+        nowhere = np.full(len(rows), -1, dtype=np.intp)
+        return Answers(
+            rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
+        )
+
+
+def _answer(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    silo: NDArray[np.intp],
+    fold: int,
+    reads: NDArray[np.bool_],
+    engine: Any,
+    alpha: float,
+    seed: int,
+) -> Answers:
+    outside = _outside(task, silo, fold)
+    background = _seen_by_search(task, outside, seed)
+    with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
+        Z, found, led_to, told = _generate(
+            task, teacher, rows, background, engine, alpha, seed
+        )
+    # What the table cannot hold is no answer; the rest is judged as handed out.
+    sound = task.codec.can_hold(Z)
+    judged = np.where(sound[:, None], Z, task.Z[rows])
+    judged[sound] = task.codec.as_handed_out(judged[sound])
+    told[:, ~same_cells(judged, Z).all(axis=1)] = np.nan
+    Z = judged
+    kept, before, after = recheck(
+        task, teacher, rows, Z, found, background, alpha, told
+    )
+    failure = ""
+    if found.any() and not kept.any():
+        failure = f"none of the {found.sum()} answers found stood the re-check"
+    # The engine cannot tell what repeats a row that it did not see.
+    kept &= ~task.repeats(Z, reads, outside)
+    return Answers(rows, Z, found, kept, before, after, led_to, failure)
+
+
+def _generate(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    background: NDArray[np.intp],
+    engine: Any,
+    alpha: float,
+    seed: int,
+) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
+    """Let the engine answer.
+
+    Returns
+    -------
+    Z, found, led_to
+        As in :class:`Answers`.
+    told : ndarray of shape (2, n_rows)
+        The teacher's probability for each row and its answer, NaN if that should be
+        asked: only what our own search says was asked with these cells.
+    """
+    result = engine.generate(
+        teacher,
+        take(task.X, rows),
+        task.y[rows],
+        background=take(task.X, background),
+        alpha=alpha,
+        random_state=seed,
+    )
+    Z = task.codec.encode(result.X_cf)
+    found = np.asarray(result.valid, dtype=bool)
+    if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):
+        raise ValueError(
+            f"it returned {Z.shape} cells and {found.shape} flags for {len(rows)} "
+            f"rows of {task.Z.shape[1]} columns"
+        )
+    places = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
+    told = np.full((2, len(rows)), np.nan)
+    if type(engine) is BatchedDice:
+        told[:] = result.proba_before, result.proba_after
+    return Z, found, places, told
+
+
+def _rows_led_to(
+    places: Any, n_rows: int, background: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Turn positions in the background into rows of the task, -1 where none is."""
+    if places is None:
+        return np.full(n_rows, -1, dtype=np.intp)
+    places = np.asarray(places)
+    if places.shape != (n_rows,) or places.dtype.kind not in "iu":
+        raise ValueError(
+            f"led_to must hold a whole number for each of the {n_rows} rows, got "
+            f"{places.dtype} of shape {places.shape}"
+        )
+    return np.where(places >= 0, background[np.maximum(places, 0)], -1)
+
+
+def recheck(
+    task: Task,
+    teacher: FittedMember,
+    rows: NDArray[np.intp],
+    Z: FloatMatrix,
+    found: NDArray[np.bool_],
+    background: NDArray[np.intp],
+    alpha: float,
+    told: NDArray[np.float64],
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Ask the teacher again, where what it says is not known, and keep what holds.
+
+    An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
+    within the values of the background (or, for a row from outside, between these and
+    its own), be one of them where they are codes, and neither lose nor fill a cell.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (n_rows,)
+        Answers that hold.
+    before, after : ndarray of shape (n_rows,)
+        The teacher's probability of the true class, for each row and its answer; NaN
+        where there is no answer to ask about.
+    """
+    kept = found & _within(task, task.Z[rows], Z, task.Z[background])
+    before, after = np.where(kept, told, np.nan)
+    asked = np.flatnonzero(kept & np.isnan(after))
+    if len(asked):
+        both = stack(take(task.X, rows[asked]), task.codec.decode(Z[asked]))
+        labels = np.tile(task.y[rows[asked]], 2)
+        proba = true_class_proba(teacher, both, labels)
+        before[asked], after[asked] = np.split(proba, 2)
+    with np.errstate(invalid="ignore"):
+        kept &= after >= target_probability(before, alpha) - TOLERANCE
+    return kept, before, after
+
+
+def _within(
+    task: Task, before: FloatMatrix, after: FloatMatrix, background: FloatMatrix
+) -> NDArray[np.bool_]:
+    """Tell whether something changed, and only to what the background allows."""
+    unchanged = same_cells(before, after)
+    with np.errstate(invalid="ignore"):
+        # A row from outside the background's range may be on its way into it.
+        low = np.fmin(np.fmin.reduce(background, axis=0), before)
+        high = np.fmax(np.fmax.reduce(background, axis=0), before)
+        inside = (after >= low) & (after <= high)
+    # A missing cell may mean something: it stays missing.
+    inside &= ~np.isnan(before)
+    for j in np.flatnonzero(task.permissions.coded):
+        inside[:, j] = np.isin(after[:, j], background[:, j])
+    good = (unchanged | inside).all(axis=1) & ~unchanged.all(axis=1)
+    return np.asarray(good & task.permissions.allow(before, after))
