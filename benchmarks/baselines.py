@@ -11,7 +11,8 @@ from benchmarks.engines import RawRow, unchecked
 from skcoop import ComparativeDistiller, CooperativeDistiller
 from skcoop._members._member import FittedMember
 from skcoop._members._soft_targets import fit_soft
-from skcoop._tables._frames import TableCodec, stack, take
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import stack, take
 
 
 def own_rows(setting, name):

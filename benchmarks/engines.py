@@ -6,7 +6,8 @@ from unittest import mock
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skcoop._tables._frames import TableCodec, stack
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import stack
 from skcoop.counterfactuals import Counterfactuals
 
 

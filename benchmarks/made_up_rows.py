@@ -3,8 +3,9 @@
 import numpy as np
 
 from skcoop._members._member import FittedMember
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import TableCodec, stack, take
+from skcoop._tables._frames import stack, take
 from skcoop._tables._virtual_rows import virtual_rows
 from skcoop.counterfactuals import BatchedDice
 

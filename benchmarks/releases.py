@@ -6,8 +6,9 @@ import numpy as np
 
 from benchmarks import baselines
 from skcoop._members._columns_read import columns_read
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import TableCodec, stack, take
+from skcoop._tables._frames import stack, take
 
 # Floors on the distance of lessons to rows, in units of rows' usual distance.
 FLOORS = [0.5, 1.0]

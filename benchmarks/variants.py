@@ -13,7 +13,7 @@ from benchmarks.silo_rules import credible_alone
 from skcoop._cooperative import _distiller, _fitting, _gate, _lessons
 from skcoop._members._member import FittedMember
 from skcoop._members._scores import standard_error
-from skcoop._tables._task import ROUNDING
+from skcoop._utils._rounding import ROUNDING
 from skcoop.counterfactuals import BatchedDice
 
 

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._tables._frames import TableCodec
+from skcoop._tables._codec import TableCodec
 from skcoop.counterfactuals import BatchedDice
 
 N = 80

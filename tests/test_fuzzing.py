@@ -24,7 +24,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._tables._frames import TableCodec
+from skcoop._tables._codec import TableCodec
 
 CASES = int(os.environ.get("SKCOOP_FUZZ", "100"))
 COLUMNS = ["number", "whole", "flag", "text", "category", "constant", "missing"]

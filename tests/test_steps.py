@@ -15,7 +15,7 @@ from skcoop._cooperative._deficiencies import (
     qualified_teachers,
     rehearsed_rows,
 )
-from skcoop._cooperative._fitting import Judgement, rows_of
+from skcoop._cooperative._fitting import Judgement
 from skcoop._cooperative._gate import Gate, _is_clear
 from skcoop._cooperative._lessons import (
     Lessons,
@@ -29,12 +29,15 @@ from skcoop._cooperative._teaching import (
     _seen_by_search,
     choose_teachers,
 )
+from skcoop._members._fit_parameters import rows_of
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._member import make_member, set_seeds
 from skcoop._members._scores import Score, gains
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import TableCodec, same_cells
-from skcoop._tables._task import content_keys, make_task
+from skcoop._tables._frames import same_cells
+from skcoop._tables._row_keys import content_keys
+from skcoop._tables._task import make_task
 
 
 def small_task(n=60, n_folds=3, owners=None, seed=0):

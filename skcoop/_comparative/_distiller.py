@@ -37,7 +37,7 @@ from skcoop._compat import (
     _fit_context,
     _num_samples,
 )
-from skcoop._members import _checks as check
+from skcoop._members._checks import check_learner, check_weights
 from skcoop._members._columns_read import check_columns
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._kinds import advice, is_a
@@ -45,7 +45,9 @@ from skcoop._members._labels import coded, known_labels
 from skcoop._members._member import FittedMember, LabelEncodedClassifier, set_seeds
 from skcoop._members._single_model import ModelDelegate
 from skcoop._members._soft_targets import fit_soft
-from skcoop._tables._frames import FloatMatrix, TableSchema, is_pandas, take
+from skcoop._tables._checks import check_table, check_unlabeled
+from skcoop._tables._frames import FloatMatrix, is_pandas, take
+from skcoop._tables._schema import TableSchema
 from skcoop._utils._errors import named
 from skcoop._utils._warnings import each_once
 
@@ -353,11 +355,11 @@ class ComparativeDistiller(
         # First the labels: checking them resets what is known of the columns.
         called_classes = named_columns(teacher_proba) if said is None else said
         labels, known = known_labels(self, y, called_classes)
-        X = check.check_table(self, X, reset=True)
+        X = check_table(self, X, reset=True)
         check_columns("The teacher", self.teacher, X)
         check_consistent_length(X, labels)
-        weights = check.check_weights(sample_weight, X)
-        X_unlabeled = check.check_unlabeled(self, X_unlabeled, X)
+        weights = check_weights(sample_weight, X)
+        X_unlabeled = check_unlabeled(self, X_unlabeled, X)
         # A row without weight takes no part, nor does its class.
         own, codes = coded(labels, known, weights > 0)
         handed_in, columns = check_answers(teacher_proba, X, said, own)
@@ -391,7 +393,7 @@ class ComparativeDistiller(
 
     def _check_models(self) -> None:
         check_teacher(self.teacher)
-        check.check_learner("student", self.student)
+        check_learner("student", self.student)
         if self.comparison is not None and not is_a("regressor", self.comparison):
             raise ValueError(
                 f"comparison must be a regressor, got {self.comparison!r}."

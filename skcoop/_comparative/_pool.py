@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._members._checks import check_finite
+from skcoop._tables._checks import check_finite
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import FloatMatrix, TableCodec, stack, take
-from skcoop._tables._task import content_keys
+from skcoop._tables._frames import FloatMatrix, stack, take
+from skcoop._tables._row_keys import content_keys
 from skcoop._tables._virtual_rows import virtual_rows
 
 

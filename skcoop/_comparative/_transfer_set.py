@@ -18,8 +18,9 @@ from skcoop._comparative._pool import Pool
 from skcoop._comparative._teacher_columns import widened
 from skcoop._members._logits import centred_logits, softmax
 from skcoop._members._predictions import positions_of
-from skcoop._tables._frames import FloatMatrix, TableSchema
-from skcoop._tables._task import ROUNDING
+from skcoop._tables._frames import FloatMatrix
+from skcoop._tables._schema import TableSchema
+from skcoop._utils._rounding import ROUNDING
 
 # What stands in for the answers that rows have not: nothing, or an estimate.
 SOURCES = ("answers", "direct", "comparison")

@@ -21,24 +21,17 @@ from skcoop._cooperative._logistic_by_sums import (
     loss_sums,
     newton,
 )
+from skcoop._members._kinds import advice, is_a
 from skcoop._members._member import (
     FittedMember,
     fit_any_labels,
     set_seeds,
     weight_parameter,
 )
+from skcoop._members._predictions import top_class
 from skcoop._tables._task import Task
 from skcoop._utils._errors import named
 from skcoop._utils._parallel import delayed, in_parallel
-
-
-def top_class(proba: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the most probable class along the last axis, -1 where all are 0.
-
-    That is what a model says which was trained elsewhere, if it takes a row for a class
-    that is none here.
-    """
-    return np.where(proba.any(axis=-1), proba.argmax(axis=-1), -1)
 
 
 def soft_vote(proba: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -209,6 +202,17 @@ def _logistic_by_sums(
             W = search.send(added(parts))
         except StopIteration as end:
             return as_classifier(end.value, task.classes[classes])
+
+
+def check_combine(combine: Any) -> None:
+    """Raise an error if the final estimator is no classifier."""
+    if isinstance(combine, str):
+        return
+    if not is_a("classifier", combine):
+        raise ValueError(
+            "combine must be 'stack', 'soft', 'hard' or an unfitted classifier, got "
+            f"{combine!r}." + advice("classifier", combine)
+        )
 
 
 def who_combines(final: Any) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import FloatMatrix
-from skcoop._tables._task import content_keys
+from skcoop._tables._row_keys import content_keys
 
 
 def complete(

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._members._member import Member
-from skcoop._tables._task import ROUNDING, Task, mixed
+from skcoop._tables._row_keys import mixed
+from skcoop._tables._task import Task
+from skcoop._utils._rounding import ROUNDING
 
 
 def pairs_with_news(

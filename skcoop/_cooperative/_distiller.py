@@ -24,10 +24,10 @@ from skcoop._compat import (
 from skcoop._cooperative._coded_columns import with_codes_recognised
 from skcoop._cooperative._combine import (
     Combiner,
+    check_combine,
     hard_vote,
     soft_vote,
     stacked,
-    top_class,
     who_combines,
 )
 from skcoop._cooperative._credibility import credible_silos
@@ -42,18 +42,19 @@ from skcoop._cooperative._fitting import (
     cross_fit,
     fit_members,
     refit_members,
-    rows_of_each,
 )
 from skcoop._cooperative._gate import Gate
 from skcoop._cooperative._history import Record
 from skcoop._cooperative._honest_gains import HonestGains
 from skcoop._cooperative._lessons import Lessons, no_lessons, translate
 from skcoop._cooperative._private_columns import keep_at_home
+from skcoop._cooperative._silo_column import check_owners, check_silo, split_silo_column
 from skcoop._cooperative._teaching import ask_teachers, choose_teachers
 from skcoop._cooperative._training_rows import TrainingRows
-from skcoop._members import _checks as check
+from skcoop._members._checks import check_classes, check_estimators, check_weights
 from skcoop._members._columns_read import check_frozen, find_columns
 from skcoop._members._ensemble import MemberEnsemble, by_name
+from skcoop._members._fit_parameters import rows_of_each
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._labels import check_labels
 from skcoop._members._member import (
@@ -61,11 +62,16 @@ from skcoop._members._member import (
     Teachers,
     make_member,
 )
-from skcoop._members._predictions import class_probabilities, predicted_labels
+from skcoop._members._predictions import (
+    class_probabilities,
+    predicted_labels,
+    top_class,
+)
 from skcoop._members._routing import route_fit_parameters
 from skcoop._members._scores import Score
-from skcoop._tables._frames import TableSchema
+from skcoop._tables._checks import check_table
 from skcoop._tables._permissions import Permissions
+from skcoop._tables._schema import TableSchema
 from skcoop._tables._task import Task, make_task
 from skcoop._utils._errors import named
 from skcoop._utils._progress import Clock, start
@@ -568,28 +574,28 @@ class CooperativeDistiller(MemberEnsemble):
         seed: int,
     ) -> tuple[Task, list[Member], NDArray[np.intp]]:
         """Check what was handed in and lay it out for the steps."""
-        estimators = check.check_estimators(self.estimators)
-        check.check_combine(self.combine)
+        estimators = check_estimators(self.estimators)
+        check_combine(self.combine)
         check_engine(self.counterfactuals)
         names = [name for name, _ in self.estimators]
         self._validate_names(names)
-        X, silos = check.split_silo_column(X, self.silo_column, silos, names)
+        X, silos = split_silo_column(X, self.silo_column, silos, names)
         # First the labels: checking them resets what is known of the columns.
         y = check_labels(self, y)
-        X = check.check_table(self, X, reset=True)
+        X = check_table(self, X, reset=True)
         check_consistent_length(X, y)
-        weights = check.check_weights(sample_weight, X)
+        weights = check_weights(sample_weight, X)
         if sample_weight is not None:
             sample_weight = weights
         routed = route_fit_parameters(self, estimators, sample_weight, params)
         owners = None
         taking_part = weights > 0
         if silos is not None:
-            owners = check.check_owners(silos, len(y), self.estimators)
+            owners = check_owners(silos, len(y), self.estimators)
             # The rows of a dropped member leave with it.
             taking_part &= owners >= 0
         rows = np.flatnonzero(taking_part)
-        check.check_classes(self, y[rows])
+        check_classes(self, y[rows])
         folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"], rows)
         task = make_task(X, y, owners, folds, weights, rows)
         task.permissions = Permissions(
@@ -608,7 +614,7 @@ class CooperativeDistiller(MemberEnsemble):
                 own = task.silo(number)
             metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
-            check.check_silo(member, task.y)
+            check_silo(member, task.y)
             members.append(member)
         return task, members, rows
 

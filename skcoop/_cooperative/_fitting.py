@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._compat import _num_samples
 from skcoop._cooperative._lessons import Lessons
-from skcoop._members._label_translation import validates
+from skcoop._members._fit_parameters import rows_of_each
 from skcoop._members._member import FittedMember, Member, fit_model
-from skcoop._tables._frames import is_frame, stack, take
+from skcoop._tables._frames import stack, take
 from skcoop._tables._task import Task
 from skcoop._utils._errors import describe, named
 from skcoop._utils._parallel import delayed, in_parallel
@@ -196,27 +195,3 @@ def _fit(
     step = f"fitted on {len(rows)} rows and {len(sources) - len(rows)} lessons"
     with named(f"Member {member.name!r}", step):
         return fit_model(member, X, task.y[sources], metadata, progress)
-
-
-def rows_of_each(
-    metadata: Mapping[str, Any], rows: NDArray[np.intp], n_samples: int
-) -> dict[str, Any]:
-    """Take the given rows of all parameters of fit that go row by row.
-
-    What validates a model has rows of its own, even where they are as many.
-    """
-    return {
-        name: value if validates(name) else rows_of(value, rows, n_samples)
-        for name, value in metadata.items()
-    }
-
-
-def rows_of(value: Any, rows: NDArray[np.intp], n_samples: int) -> Any:
-    """Take the given rows of a parameter of fit, if it has an entry for each row."""
-    if isinstance(value, str | dict) or not (
-        hasattr(value, "__len__") or hasattr(value, "shape")
-    ):
-        return value
-    if _num_samples(value) != n_samples:
-        return value
-    return take(value if is_frame(value) else np.asarray(value), rows)

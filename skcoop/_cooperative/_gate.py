@@ -14,7 +14,8 @@ from skcoop._cooperative._fitting import Judgement, cross_fit
 from skcoop._cooperative._lessons import Lessons, without_duplicates
 from skcoop._members._member import Member
 from skcoop._members._scores import Score, gains, standard_error
-from skcoop._tables._task import ROUNDING, Task
+from skcoop._tables._task import Task
+from skcoop._utils._rounding import ROUNDING
 
 
 @dataclass

@@ -16,7 +16,8 @@ from skcoop._cooperative._near_rows import too_near
 from skcoop._cooperative._teaching import Answers, Question
 from skcoop._members._member import Member
 from skcoop._tables._frames import FloatMatrix, same_cells
-from skcoop._tables._task import Task, content_keys
+from skcoop._tables._row_keys import content_keys
+from skcoop._tables._task import Task
 
 
 @dataclass

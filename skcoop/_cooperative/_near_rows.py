@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import FloatMatrix
-from skcoop._tables._task import Task, content_keys, mixed, one_cell_apart
+from skcoop._tables._row_keys import content_keys, mixed, one_cell_apart
+from skcoop._tables._task import Task
 
 # With fewer columns nearly everything is a row but for one cell, and tells nothing.
 _LEAST_COLUMNS = 5

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from skcoop._compat import InvalidParameterError
 from skcoop._members._member import FittedMember, Member
 from skcoop._tables._frames import FloatMatrix, same_cells, stack, take
-from skcoop._tables._task import Task, mixed
+from skcoop._tables._row_keys import mixed
+from skcoop._tables._task import Task
 from skcoop._utils._errors import describe, named
 from skcoop._utils._parallel import delayed, in_parallel
 from skcoop.counterfactuals import BatchedDice

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._tables._frames import TableCodec, is_frame, take
-from skcoop._tables._task import content_keys
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import is_frame, take
+from skcoop._tables._row_keys import content_keys
 
 
 class TrainingRows:

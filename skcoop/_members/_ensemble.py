@@ -21,10 +21,12 @@ from skcoop._compat import (
     _check_feature_names_in,
     _VisualBlock,
 )
-from skcoop._members._checks import check_table, is_dropped
+from skcoop._members._checks import is_dropped
 from skcoop._members._member import FittedMember
 from skcoop._members._routing import routing_key
-from skcoop._tables._frames import TableSchema, is_frame, without_column
+from skcoop._tables._checks import check_table
+from skcoop._tables._frames import is_frame, without_column
+from skcoop._tables._schema import TableSchema
 
 
 def by_name(pairs: Iterable[tuple[str, Any]]) -> Bunch:

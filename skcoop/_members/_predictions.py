@@ -355,3 +355,12 @@ def misses_one(proba: FloatMatrix) -> NDArray[np.bool_]:
 def holds_negatives(proba: FloatMatrix) -> NDArray[np.bool_]:
     """Mark rows that hold a number below zero, but for rounding."""
     return np.asarray((proba < -_BELOW_ZERO).any(axis=1))
+
+
+def top_class(proba: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the most probable class along the last axis, -1 where all are 0.
+
+    That is what a model says which was trained elsewhere, if it takes a row for a class
+    that is none here.
+    """
+    return np.where(proba.any(axis=-1), proba.argmax(axis=-1), -1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
-from skcoop._cooperative._combine import top_class
+from skcoop._members._predictions import top_class
 from skcoop._tables._frames import take
 from skcoop._tables._task import Task
 

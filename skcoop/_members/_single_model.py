@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skcoop._members._checks import check_no_missing, check_table
 from skcoop._members._predictions import (
     class_probabilities,
     class_scores,
     predicted_labels,
 )
-from skcoop._tables._frames import TableSchema
+from skcoop._tables._checks import check_no_missing, check_table
+from skcoop._tables._schema import TableSchema
 from skcoop._utils._errors import named
 
 

@@ -22,10 +22,16 @@ from skcoop._compat import (
     _num_samples,
     _VisualBlock,
 )
-from skcoop._cooperative._fitting import rows_of_each
-from skcoop._members import _checks as check
+from skcoop._members._checks import (
+    check_classes,
+    check_estimators,
+    check_learner,
+    check_only_weights,
+    check_weights,
+)
 from skcoop._members._columns_read import check_frozen
 from skcoop._members._ensemble import NamedMembers, by_name
+from skcoop._members._fit_parameters import rows_of_each
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._labels import check_labels
 from skcoop._members._member import FittedMember, Member, make_member
@@ -34,7 +40,9 @@ from skcoop._members._single_model import ModelDelegate
 from skcoop._peers._attention import Attention, learn_attention
 from skcoop._peers._leader import Verdict, decide, score
 from skcoop._peers._peer_group import View, diversity, fit_peers, teach_peers
-from skcoop._tables._frames import TableSchema, take
+from skcoop._tables._checks import check_table, check_unlabeled
+from skcoop._tables._frames import take
+from skcoop._tables._schema import TableSchema
 from skcoop._tables._task import Task, make_task
 from skcoop._tables._virtual_rows import virtual_rows
 from skcoop._utils._errors import describe
@@ -339,20 +347,20 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         seed: int,
     ) -> tuple[Task, list[Member], Member, Any, NDArray[np.intp]]:
         """Check what was handed in and lay it out for the steps."""
-        estimators = check.check_estimators(self.estimators)
-        check.check_learner("leader", self.leader)
+        estimators = check_estimators(self.estimators)
+        check_learner("leader", self.leader)
         self._validate_names([name for name, _ in self.estimators])
         # First the labels: checking them resets what is known of the columns.
         y = check_labels(self, y)
-        X = check.check_table(self, X, reset=True)
+        X = check_table(self, X, reset=True)
         check_consistent_length(X, y)
-        weights = check.check_weights(sample_weight, X)
+        weights = check_weights(sample_weight, X)
         if sample_weight is not None:
             sample_weight = weights
         models = [*estimators, ("leader", self.leader)]
         routed = route_fit_parameters(self, models, sample_weight, params)
         rows = np.flatnonzero(weights > 0)
-        check.check_classes(self, y[rows])
+        check_classes(self, y[rows])
         folds = fold_of_each_row(self.cv, X, y, None, routed["cv"]["split"], rows)
         task = make_task(X, y, None, folds, weights, rows)
         self._check_folds(task)
@@ -362,12 +370,12 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             check_frozen(name, estimator, task.X, task.classes)
             metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             if name == "leader" or self.n_rounds > 1:
-                check.check_only_weights(name, estimator, metadata)
+                check_only_weights(name, estimator, metadata)
             own = np.arange(len(rows))
             members.append(
                 make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
             )
-        unlabeled = check.check_unlabeled(self, X_unlabeled, task.X)
+        unlabeled = check_unlabeled(self, X_unlabeled, task.X)
         return task, members[:-1], members[-1], unlabeled, rows
 
     def _check_folds(self, task: Task) -> None:
@@ -509,7 +517,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             `peers_`; they sum to one over b.
         """
         check_is_fitted(self)
-        X = self._schema.conform(check.check_table(self, X, reset=False))
+        X = self._schema.conform(check_table(self, X, reset=False))
         peers = [
             FittedMember(name, model, self.classes_, f"Peer {name!r}")
             for name, model in self.peers_.items()

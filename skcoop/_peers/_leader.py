@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._cooperative._combine import top_class
 from skcoop._members._member import FittedMember, Member, fit_model
-from skcoop._members._predictions import positions_of
+from skcoop._members._predictions import positions_of, top_class
 from skcoop._members._soft_targets import fit_soft
 from skcoop._peers._attention import Attention
 from skcoop._peers._peer_group import View, given_weights
 from skcoop._tables._frames import stack, take
-from skcoop._tables._task import ROUNDING, Task
+from skcoop._tables._task import Task
 from skcoop._utils._errors import describe, named
 from skcoop._utils._parallel import delayed, in_parallel
+from skcoop._utils._rounding import ROUNDING
 
 # Share of the label in the leader's target. Half, as in the paper's loss, was worse
 # for trees, most of all under label noise, and equal for the others.

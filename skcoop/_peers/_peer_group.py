@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._cooperative._fitting import rows_of, rows_of_each
+from skcoop._members._fit_parameters import rows_of, rows_of_each
 from skcoop._members._label_translation import count_from_zero
 from skcoop._members._member import FittedMember, Member, fit_model
 from skcoop._members._soft_targets import fit_soft

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._tables._frames import FloatMatrix, TableCodec
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import FloatMatrix
 
 # Rows x rows held at once: 2e6 doubles are 16 MB.
 _BLOCK = 2_000_000

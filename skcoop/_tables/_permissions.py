@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._compat import InvalidParameterError
-from skcoop._tables._frames import FloatMatrix, TableCodec, same_cells
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import FloatMatrix, same_cells
 
 
 class Permissions:

@@ -4,24 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from skcoop._members._checks import check_finite
+from skcoop._tables._checks import check_finite
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import FloatMatrix, TableCodec, aligned, take
+from skcoop._tables._frames import FloatMatrix, aligned, take
 from skcoop._tables._permissions import Permissions
-
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-# Sums of fractional weights that should be equal differ by their rounding: less than
-# this share of them is no difference.
-ROUNDING = 1e-9
+from skcoop._tables._row_keys import content_keys
 
 
 @dataclass
@@ -183,42 +178,3 @@ def make_task(
         judges=np.ones(len(rows), dtype=bool),
         private=np.zeros(Z.shape[1], dtype=bool),
     )
-
-
-def content_keys(Z: FloatMatrix) -> NDArray[np.uint64]:
-    """Return a hash of each encoded row, equal for equal rows (NaN equals NaN)."""
-    keys = np.zeros(len(Z), dtype=np.uint64)
-    for cells in _cell_keys(Z):
-        keys = keys * _FACTOR + cells
-    return keys ^ (keys >> np.uint64(31))
-
-
-def one_cell_apart(Z: FloatMatrix, rows: FloatMatrix) -> NDArray[np.bool_]:
-    """Mark what equals one of the rows in all cells, or in all but one."""
-    both = np.vstack([Z, rows])
-    totals = np.zeros(len(both), dtype=np.uint64)
-    factor = np.ones(1, dtype=np.uint64)  # an array: its products may overflow
-    parts = []
-    for cells in _cell_keys(both):
-        parts.append(cells * factor)
-        totals += parts[-1]
-        factor = factor * _FACTOR
-    apart = np.zeros(len(Z), dtype=bool)
-    for part in parts:
-        rest = totals - part
-        apart |= np.isin(rest[: len(Z)], rest[len(Z) :])
-    return apart
-
-
-def _cell_keys(Z: FloatMatrix) -> Iterator[NDArray[np.uint64]]:
-    """Yield hashes of the cells, column by column."""
-    for column in (Z + 0.0).T:  # the sum turns -0.0 into 0.0
-        yield pd.util.hash_array(np.where(np.isnan(column), np.nan, column))
-
-
-def mixed(keys: NDArray[np.uint64], *numbers: int) -> NDArray[np.uint64]:
-    """Return new pseudo-random numbers from keys and a few counters or seeds."""
-    for number in numbers:
-        keys = (keys ^ np.uint64(number)) * np.uint64(0xBF58476D1CE4E5B9)
-        keys = keys ^ (keys >> np.uint64(29))
-    return keys

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._tables._frames import TableCodec
-from skcoop._tables._task import content_keys, mixed
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._row_keys import content_keys, mixed
 
 
 def virtual_rows(

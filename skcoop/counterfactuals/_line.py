@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from skcoop._tables._frames import FloatMatrix, same_cells
-from skcoop._tables._task import content_keys, mixed
-from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked
-
-if TYPE_CHECKING:
-    from skcoop.counterfactuals._search import Search
+from skcoop._tables._row_keys import content_keys, mixed
+from skcoop.counterfactuals._walk import AT_ONCE, WAY, Asked, Landscape
 
 # Where there are too many rows to ask about all steps, every fourth comes first.
 _STRIDE = 4
@@ -25,7 +20,7 @@ _LEAST_CHANGES = 3
 
 
 def first_steps(
-    search: Search, asked: Asked, ends: FloatMatrix
+    search: Landscape, asked: Asked, ends: FloatMatrix
 ) -> tuple[NDArray[np.intp], FloatMatrix, NDArray[np.float64]]:
     """Find the first step of each line that is an answer.
 
@@ -35,7 +30,7 @@ def first_steps(
 
     Parameters
     ----------
-    search : Search
+    search : Landscape
         Who is asked, and what may change.
     asked : Asked
         The rows.

@@ -87,7 +87,7 @@ class Counterfactuals:
         ValueError
             If X does not fit the answers, or has a column called `outcome_name`.
         """
-        from skcoop.counterfactuals._exchange import as_explanations  # dice-ml is slow
+        from skcoop.counterfactuals._dice_ml import as_explanations  # dice-ml is slow
 
         return as_explanations(self, X, outcome_name)
 

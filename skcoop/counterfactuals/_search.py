@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._members._columns_read import columns_read
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._tables._frames import FloatMatrix, same_cells, stack
 from skcoop._tables._permissions import Permissions
+from skcoop._tables._row_keys import content_keys, mixed
 from skcoop._tables._row_labels import joined_labels, replaced_labels
-from skcoop._tables._task import content_keys, mixed
 from skcoop.counterfactuals._line import first_steps
 from skcoop.counterfactuals._protocol import TOLERANCE, ask, target_probability
 from skcoop.counterfactuals._surrogate import LogOddsModel
@@ -26,6 +26,7 @@ from skcoop.counterfactuals._walk import (
     AT_ONCE,
     WAY,
     Asked,
+    Found,
     Walk,
     blocks,
     nearest_of_each,
@@ -38,31 +39,6 @@ _MOST_DONORS = 5000
 _ENDS_TRIED = 3
 # Values of a column that the climb tries, and how often it goes over the columns.
 _VALUES_TRIED, _SWEEPS = 5, 4
-
-
-@dataclass
-class Found:
-    """The best answer so far for each row of a block.
-
-    Attributes
-    ----------
-    Z : ndarray of shape (n_rows, n_features)
-        The answers; the row itself where there is none.
-    after : ndarray of shape (n_rows,)
-        The probability of the label there.
-    valid : ndarray of bool, shape (n_rows,)
-        Whether there is an answer.
-    led_to : ndarray of int, shape (n_rows,)
-        Position of the background row that it was drawn to.
-    copied : ndarray of bool, shape (n_rows,)
-        Whether an answer was refused because it repeated a background row.
-    """
-
-    Z: FloatMatrix
-    after: NDArray[np.float64]
-    valid: NDArray[np.bool_]
-    led_to: NDArray[np.intp]
-    copied: NDArray[np.bool_]
 
 
 class Search:

@@ -21,9 +21,10 @@ from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
 from skcoop._members._columns_read import columns_read
-from skcoop._tables._frames import FloatMatrix, TableCodec, same_cells, stack
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import FloatMatrix, same_cells, stack
+from skcoop._tables._row_keys import content_keys
 from skcoop._tables._row_labels import row_labels
-from skcoop._tables._task import content_keys
 from skcoop.counterfactuals._batched import checked_labels, checked_tables
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,

@@ -7,16 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import FloatMatrix, same_cells
 from skcoop.counterfactuals._protocol import TOLERANCE
-
-if TYPE_CHECKING:
-    from skcoop.counterfactuals._search import Found, Search
+from skcoop.counterfactuals._surrogate import LogOddsModel
 
 # Searches cut what is left into 4 steps and ask about all cuts at once: asking a model
 # often costs more than asking it about a few more rows. For few rows, it costs more
@@ -68,6 +67,68 @@ class Asked:
         )
 
 
+@dataclass
+class Found:
+    """The best answer so far for each row of a block.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_features)
+        The answers; the row itself where there is none.
+    after : ndarray of shape (n_rows,)
+        The probability of the label there.
+    valid : ndarray of bool, shape (n_rows,)
+        Whether there is an answer.
+    led_to : ndarray of int, shape (n_rows,)
+        Position of the background row that it was drawn to.
+    copied : ndarray of bool, shape (n_rows,)
+        Whether an answer was refused because it repeated a background row.
+    """
+
+    Z: FloatMatrix
+    after: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    led_to: NDArray[np.intp]
+    copied: NDArray[np.bool_]
+
+
+class Landscape(Protocol):
+    """What a way between two rows asks of the search: one teacher and its background.
+
+    Attributes
+    ----------
+    metric : RowMetric
+        How far rows are apart.
+    varied : ndarray of int
+        The columns that may change.
+    coded : ndarray of bool, shape (n_features,)
+        Columns between two of whose values nothing lies.
+    guess : LogOddsModel or None
+        A cheap guess of the teacher's probabilities.
+    """
+
+    metric: RowMetric
+    varied: NDArray[np.intp]
+    coded: NDArray[np.bool_]
+    guess: LogOddsModel | None
+
+    def ask_for(
+        self, codes: NDArray[np.intp], Z: FloatMatrix
+    ) -> NDArray[np.float64]: ...
+
+    def between(
+        self,
+        Q: FloatMatrix,
+        ends: FloatMatrix,
+        step: NDArray[np.float64],
+        turns: FloatMatrix | float = 0.5,
+    ) -> FloatMatrix: ...
+
+    def reached(self, asked: Asked, Z: FloatMatrix) -> NDArray[np.float64]: ...
+
+    def repeats(self, Z: FloatMatrix) -> NDArray[np.bool_]: ...
+
+
 class Walk:
     """The way back from end points that reach the target, for some rows at once.
 
@@ -83,7 +144,7 @@ class Walk:
 
     def __init__(
         self,
-        search: Search,
+        search: Landscape,
         asked: Asked,
         ends: FloatMatrix,
         proba: NDArray[np.float64],

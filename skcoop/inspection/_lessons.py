@@ -16,13 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skcoop._compat import _num_samples
-from skcoop._tables._frames import (
-    FloatMatrix,
-    TableCodec,
-    column_names,
-    is_frame,
-    without_column,
-)
+from skcoop._tables._codec import TableCodec
+from skcoop._tables._frames import FloatMatrix, column_names, is_frame, without_column
 from skcoop.inspection._style import (
     COLORS,
     GREY,

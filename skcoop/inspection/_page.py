@@ -6,15 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skcoop.inspection._style import unit_of, words_of
-
-if TYPE_CHECKING:
-    from skcoop.inspection._report import Report, ToldLesson
 
 # Colours are laid over those of the notebook or the browser, which knows whether the
 # reader likes it light or dark.
@@ -47,7 +44,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _MOST_CELLS_THAT_STAYED = 12
 
 
-def page(report: Report) -> str:
+def page(report: Any) -> str:
     """Return the report as a whole page."""
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -67,7 +64,7 @@ def page(report: Report) -> str:
 """
 
 
-def section(report: Report) -> str:
+def section(report: Any) -> str:
     """Return the report as a part of a page, as notebooks show it."""
     score = str(report.members.columns.name or "score")
     parts = [
@@ -203,7 +200,7 @@ def _matrix(lessons: pd.DataFrame, gains: pd.DataFrame, score: str) -> str:
     )
 
 
-def _told(told: Sequence[ToldLesson]) -> list[str]:
+def _told(told: Sequence[Any]) -> list[str]:
     if not told:
         return ["<p>No lesson was kept.</p>"]
     parts = [
@@ -221,7 +218,7 @@ def _told(told: Sequence[ToldLesson]) -> list[str]:
     return parts
 
 
-def _lesson(lesson: ToldLesson, is_open: bool) -> str:
+def _lesson(lesson: Any, is_open: bool) -> str:
     line, cells = lesson.line, lesson.cells
     title = (
         f"<b>{text(line['teacher'])}</b> taught <b>{text(line['student'])}</b> about "
@@ -258,7 +255,7 @@ def _lesson_cell(cell: pd.Series, with_rows: bool) -> str:
     return text(cell["lesson"])
 
 
-def _record(report: Report) -> list[str]:
+def _record(report: Any) -> list[str]:
     parts = []
     if len(report.refusals):
         lines = [

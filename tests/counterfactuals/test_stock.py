@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skcoop._tables._frames import TableCodec
+from skcoop._tables._codec import TableCodec
 from skcoop.counterfactuals import _stock
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import TableCodec
 from skcoop.counterfactuals._surrogate import LogOddsModel
 
 

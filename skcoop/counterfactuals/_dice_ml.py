@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dice_ml.constants import ModelTypes
@@ -14,14 +14,11 @@ from dice_ml.utils.serialize import DummyDataInterface
 
 from skcoop._tables._frames import to_plain_pandas
 
-if TYPE_CHECKING:
-    from skcoop.counterfactuals._protocol import Counterfactuals
-
 
 def as_explanations(
-    answers: Counterfactuals, X: Any, outcome_name: str
+    answers: Any, X: Any, outcome_name: str
 ) -> CounterfactualExplanations:
-    """Write answers as dice-ml's explanations of a regressor.
+    """Write :class:`Counterfactuals` as dice-ml's explanations of a regressor.
 
     The regressor's output is the probability of the row's own class. No training
     table comes along, as it does in dice-ml's own results.
