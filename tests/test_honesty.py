@@ -216,16 +216,38 @@ def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
     assert distiller.history_["accepted"].any()
 
 
-def witnessed(student, present, y, silos):
-    """Mark the rows that a third member has right, not at home in the row's silo."""
+def taken_at_its_word(start, y, silos):
+    """Name the silos about which the others are clearly right more than by chance."""
+    known, n = set(), len(set(y))
+    for silo in set(silos):
+        own, (labels, counts) = (
+            silos == silo,
+            np.unique(y[silos == silo], return_counts=True),
+        )
+        recalls = [
+            np.mean([(said == y)[own & (y == label)].mean() for label in labels])
+            for name, said in start.items()
+            if name != silo
+        ]
+        if np.mean(recalls) > 1 / n + np.sqrt(1 / n * (1 - 1 / n) / counts.min()):
+            known.add(silo)
+    return known
+
+
+def witnessed(student, present, start, y, silos):
+    """Mark the rows of silos that are taken at their word.
+
+    Elsewhere, those that a third member has right, not at home in the row's silo.
+    """
     if len(set(silos)) == 1:
         return np.ones(len(y), dtype=bool)
+    believed = np.isin(silos, list(taken_at_its_word(start, y, silos)))
     right = [
         (said == y) & (silos != name)
         for name, said in present.items()
         if name != student
     ]
-    return np.any(right, axis=0)
+    return np.any(right, axis=0) | believed
 
 
 def deficiencies_of(student, teacher, y, silos, believed):
@@ -336,7 +358,11 @@ def test_scores_can_be_recomputed(accept, with_silos, scoring):
         told = lines.set_index(["student", "teacher"])["deficiencies"]
         expected = {
             (j, i): deficiencies_of(
-                present[j], present[i], y, silos, witnessed(j, present, y, silos)
+                present[j],
+                present[i],
+                y,
+                silos,
+                witnessed(j, present, start, y, silos),
             )
             for j, i in itertools.permutations(NAMES, 2)
             if j in changed or i in changed
@@ -350,7 +376,7 @@ def test_scores_can_be_recomputed(accept, with_silos, scoring):
             now["student"], now["teacher"], now["source_row"], strict=True
         ):
             assert present[teacher][row] == y[row]
-            assert witnessed(student, present, y, silos)[row]
+            assert witnessed(student, present, start, y, silos)[row]
             if present[student][row] == y[row]:
                 assert with_silos
                 assert owner[row] != student

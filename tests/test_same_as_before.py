@@ -124,7 +124,8 @@ def few_lessons():
 
 def guest():
     X, y = table()
-    guest = FrozenEstimator(DecisionTreeClassifier(max_depth=3).fit(*table(seed=0)))
+    guest = DecisionTreeClassifier(max_depth=3, random_state=0).fit(*table())
+    guest = FrozenEstimator(guest)
     return [*members(), ("guest", guest)], {}, X, y, {"silos": silos(X)}
 
 
