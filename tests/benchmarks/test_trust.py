@@ -11,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from benchmarks import bad_silo, baselines, gate, settings, silo_rules, single_tables
 from skcoop._cooperative import _distiller
 from skcoop._cooperative._gate import Gate
-from tests.test_benchmarks import MODELS, TABLE, codes, options
+from tests.benchmarks.test_benchmarks import MODELS, TABLE, codes, options
 
 # One bad silo
 
