@@ -935,7 +935,7 @@ def test_places_of_an_answer_that_are_none(spoil):
     class Lost(BatchedDice):
         def generate(self, *args, **params):
             result = super().generate(*args, **params)
-            result.led_to = spoil(result.led_to)
+            result.donor = spoil(result.donor)
             return result
 
     model = distiller(counterfactuals=Lost())

@@ -2616,7 +2616,7 @@ def test_errors_of_regressors_and_engines_are_named(tired):
             if teacher.name == "m0":
                 tired.fails_in = {"predict_proba": ValueError("boom")}
                 return super().generate(teacher, *args, **params)
-            raise KeyError("led_to")
+            raise KeyError("donor")
 
     tired.fails_in = {}
     model = cooperate(tired(), shallow(), counterfactuals=Late(), accept=None)

@@ -235,7 +235,7 @@ class CooperativeDistiller(MemberEnsemble):
 
     lessons_ : pandas.DataFrame
         Every virtual instance: `round`, `student`, `teacher`, `source_row` (position
-        in X), `led_to` (position of the row of its silo that it was drawn to, -1 if
+        in X), `donor_row` (position of the row of its silo that it was drawn to, -1 if
         none), `label`, the teacher's `proba_before` and `proba_after`, `distance`
         (mean change of a column, 0 to 1), `changed` (list of the columns that the
         teacher changed), `kept` (whether the student was fitted with it in the end),

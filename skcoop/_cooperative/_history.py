@@ -22,7 +22,7 @@ _LESSON_COLUMNS = [
     "student",
     "teacher",
     "source_row",
-    "led_to",
+    "donor_row",
     "label",
     "proba_before",
     "proba_after",
@@ -213,7 +213,9 @@ class Record:
                 ),
                 "teacher": pd.Series(names[lessons.teacher], dtype="str"),
                 "source_row": self.rows[lessons.source],
-                "led_to": np.where(lessons.led_to < 0, -1, self.rows[lessons.led_to]),
+                "donor_row": np.where(
+                    lessons.donor_row < 0, -1, self.rows[lessons.donor_row]
+                ),
                 "label": task.y[lessons.source],
                 "proba_before": lessons.before,
                 "proba_after": lessons.after,

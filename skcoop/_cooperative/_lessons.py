@@ -30,7 +30,7 @@ class Lessons:
         The virtual instances as floats, translated to the student.
     source : ndarray of int
         The row that each was made from; it gives the label.
-    led_to : ndarray of int
+    donor_row : ndarray of int
         The row of the same silo that each was drawn to, -1 where there is none.
     teacher : ndarray of int
         Number of the member that made it.
@@ -46,7 +46,7 @@ class Lessons:
 
     Z: FloatMatrix
     source: NDArray[np.intp]
-    led_to: NDArray[np.intp]
+    donor_row: NDArray[np.intp]
     teacher: NDArray[np.intp]
     round: NDArray[np.intp]
     before: NDArray[np.float64]
@@ -56,7 +56,7 @@ class Lessons:
 
     def outside(self, folds: NDArray[np.intp], fold: int) -> Lessons:
         """Leave out what a row of the fold shows in: made from it or drawn to it."""
-        drawn = (self.led_to >= 0) & (folds[self.led_to] == fold)
+        drawn = (self.donor_row >= 0) & (folds[self.donor_row] == fold)
         return self[(folds[self.source] != fold) & ~drawn]
 
     def __len__(self) -> int:
@@ -161,7 +161,7 @@ def _gather(
         lessons = Lessons(
             Z,
             rows,
-            answer.led_to[mine],
+            answer.donor_row[mine],
             np.full(len(rows), teacher),
             np.full(len(rows), number),
             answer.before[mine],

@@ -115,7 +115,7 @@ class Answers:
         Whether the answer stood the re-check.
     before, after : ndarray of shape (n_rows,)
         The teacher's probability of the true class, for the row and its answer.
-    led_to : ndarray of int, shape (n_rows,)
+    donor_row : ndarray of int, shape (n_rows,)
         The row that each answer was drawn to, -1 where there is none.
     failure : str
         Why there is no answer at all, if the engine failed.
@@ -127,7 +127,7 @@ class Answers:
     kept: NDArray[np.bool_]
     before: NDArray[np.float64]
     after: NDArray[np.float64]
-    led_to: NDArray[np.intp]
+    donor_row: NDArray[np.intp]
     failure: str = ""
 
 
@@ -238,7 +238,7 @@ def _answer(
     outside = _outside(task, silo, fold)
     background = _seen_by_search(task, outside, seed)
     with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
-        Z, found, led_to, told = _generate(
+        Z, found, donor_row, told = _generate(
             task, teacher, rows, background, engine, alpha, seed
         )
     # What the table cannot hold is no answer; the rest is judged as handed out.
@@ -255,7 +255,7 @@ def _answer(
         failure = f"none of the {found.sum()} answers found stood the re-check"
     # The engine cannot tell what repeats a row that it did not see.
     kept &= ~task.repeats(Z, reads, outside)
-    return Answers(rows, Z, found, kept, before, after, led_to, failure)
+    return Answers(rows, Z, found, kept, before, after, donor_row, failure)
 
 
 def _generate(
@@ -271,7 +271,7 @@ def _generate(
 
     Returns
     -------
-    Z, found, led_to
+    Z, found, donor_row
         As in :class:`Answers`.
     told : ndarray of shape (2, n_rows)
         The teacher's probability for each row and its answer, NaN if that should be
@@ -292,14 +292,14 @@ def _generate(
             f"it returned {Z.shape} cells and {found.shape} flags for {len(rows)} "
             f"rows of {task.Z.shape[1]} columns"
         )
-    places = _rows_led_to(getattr(result, "led_to", None), len(rows), background)
+    places = _rows_of_donors(getattr(result, "donor", None), len(rows), background)
     told = np.full((2, len(rows)), np.nan)
     if type(engine) is BatchedDice:
         told[:] = result.proba_before, result.proba_after
     return Z, found, places, told
 
 
-def _rows_led_to(
+def _rows_of_donors(
     places: Any, n_rows: int, background: NDArray[np.intp]
 ) -> NDArray[np.intp]:
     """Turn positions in the background into rows of the task, -1 where none is."""
@@ -308,7 +308,7 @@ def _rows_led_to(
     places = np.asarray(places)
     if places.shape != (n_rows,) or places.dtype.kind not in "iu":
         raise ValueError(
-            f"led_to must hold a whole number for each of the {n_rows} rows, got "
+            f"donor must hold a whole number for each of the {n_rows} rows, got "
             f"{places.dtype} of shape {places.shape}"
         )
     return np.where(places >= 0, background[np.maximum(places, 0)], -1)

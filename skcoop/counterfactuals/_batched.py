@@ -194,7 +194,7 @@ class BatchedDice(BaseEstimator):
         found = np.repeat(Q[:, None], total_CFs, axis=1)
         valid, copied = np.zeros((2, *shape), dtype=bool)
         before, after, target = np.zeros((3, *shape))
-        led_to = np.full(shape, -1, dtype=np.intp)
+        donor = np.full(shape, -1, dtype=np.intp)
         for start in range(0, len(Q), _BLOCK):
             block = slice(start, start + _BLOCK)
             asked = search.pose(block, labels[block], alpha)
@@ -202,7 +202,7 @@ class BatchedDice(BaseEstimator):
             target[block] = asked.target[:, None]
             for number, best in enumerate(search.answer(asked, total_CFs)):
                 found[block, number], valid[block, number] = best.Z, best.valid
-                after[block, number], led_to[block, number] = best.after, best.led_to
+                after[block, number], donor[block, number] = best.after, best.donor
                 copied[block, number] = best.copied & ~best.valid
         return Counterfactuals(
             X_cf=search.codec.decode(
@@ -213,7 +213,7 @@ class BatchedDice(BaseEstimator):
             proba_after=after.ravel(),
             n_predictions=search.n_predictions,
             seconds=perf_counter() - started,
-            led_to=led_to.ravel(),
+            donor=donor.ravel(),
             target=target.ravel(),
             n_copies=int(copied.sum()),
         )

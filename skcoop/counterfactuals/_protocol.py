@@ -40,7 +40,7 @@ class Counterfactuals:
         Rows that the teacher was asked to predict.
     seconds : float
         Wall time of the search.
-    led_to : ndarray of int, shape (n_rows,), default=None
+    donor : ndarray of int, shape (n_rows,), default=None
         Position of the background row that an answer was drawn to, -1 if there is
         none. The label of that row shows in the answer, so the answer may not be used
         where that row judges. None if the engine looks at no single row.
@@ -56,7 +56,7 @@ class Counterfactuals:
     proba_after: NDArray[np.float64]
     n_predictions: int
     seconds: float
-    led_to: NDArray[np.intp] | None = None
+    donor: NDArray[np.intp] | None = None
     target: NDArray[np.float64] | None = None
     n_copies: int = 0
 

@@ -301,7 +301,7 @@ class Search:
             at, Z, after = walk.rows, walk.Z, walk.after
         else:
             at, Z, after = first_steps(self, asked[rows], ends)
-        rows, led_to = rows[at], self.places[donors[at]]
+        rows, donor = rows[at], self.places[donors[at]]
         Z = self.codec.as_handed_out(Z)
         Q = asked.Q[rows]
         moved = ~same_cells(Z, Q).all(axis=1)
@@ -312,7 +312,7 @@ class Search:
             good &= ~(other.valid[rows] & same_cells(Z, other.Z[rows]).all(axis=1))
         kept, best = nearest_of_each(rows, self.metric.gower(Q, Z), good)
         found.Z[kept], found.after[kept] = Z[best], after[best]
-        found.led_to[kept], found.valid[kept] = led_to[best], True
+        found.donor[kept], found.valid[kept] = donor[best], True
 
     def _weigh(self, rows: FloatMatrix) -> None:
         """Order the rows that may be led to by a sum of their cells.

@@ -210,7 +210,7 @@ class StockDice(BaseEstimator):
             proba_after=after,
             n_predictions=oracle.n_predictions,
             seconds=perf_counter() - started,
-            led_to=np.where(valid, search.rows_repeated(found, columns), -1),
+            donor=np.where(valid, search.rows_repeated(found, columns), -1),
             target=target,
         )
 
@@ -433,7 +433,7 @@ class _Search:
 
         "kdtree" hands out nothing else, "genetic" often does. -1 where there is none.
         """
-        led_to = np.full(len(Z), -1, dtype=np.intp)
+        donor = np.full(len(Z), -1, dtype=np.intp)
         for own in {own for own in columns.values() if own}:
             rows = [row for row, others in columns.items() if others == own]
             known, first = np.unique(
@@ -441,8 +441,8 @@ class _Search:
             )
             asked = content_keys(Z[np.ix_(rows, own)])
             place = np.searchsorted(known, asked).clip(max=len(known) - 1)
-            led_to[rows] = np.where(known[place] == asked, first[place], -1)
-        return led_to
+            donor[rows] = np.where(known[place] == asked, first[place], -1)
+        return donor
 
     def warn_if_useless(self, valid: NDArray[np.bool_]) -> None:
         """Say why if there is no answer at all and dice-ml failed."""

@@ -79,7 +79,7 @@ class Found:
         The probability of the label there.
     valid : ndarray of bool, shape (n_rows,)
         Whether there is an answer.
-    led_to : ndarray of int, shape (n_rows,)
+    donor : ndarray of int, shape (n_rows,)
         Position of the background row that it was drawn to.
     copied : ndarray of bool, shape (n_rows,)
         Whether an answer was refused because it repeated a background row.
@@ -88,7 +88,7 @@ class Found:
     Z: FloatMatrix
     after: NDArray[np.float64]
     valid: NDArray[np.bool_]
-    led_to: NDArray[np.intp]
+    donor: NDArray[np.intp]
     copied: NDArray[np.bool_]
 
 

@@ -135,7 +135,7 @@ def test_named_columns_are_codes_and_no_others():
     assert not set(lessons["x__thal"]) <= {3.0, 6.0, 7.0}  # so it is searched over
     # No code between two others: each is that of the row or of where it was led.
     source = rows["count"].to_numpy()[lessons["source_row"]]
-    end = rows["count"].to_numpy()[lessons["led_to"]]
+    end = rows["count"].to_numpy()[lessons["donor_row"]]
     cells = lessons["x__count"].to_numpy()
     assert ((cells == source) | (cells == end)).all()
     assert (cells != source).any()

@@ -93,7 +93,7 @@ class DrawnEngine(BatchedDice):
         answer = super().generate(teacher, X, y, background=background, alpha=alpha)
         rows = keys(background)
         for row, cells, place in zip(
-            keys(X), keys(answer.X_cf), answer.led_to, strict=True
+            keys(X), keys(answer.X_cf), answer.donor, strict=True
         ):
             if place >= 0:
                 drawn = DRAWN.setdefault((teacher.name, row, cells), set())
@@ -312,16 +312,16 @@ def test_scores_can_be_recomputed(accept, with_silos, scoring):
     assert_array_equal(lessons["label"], y[lessons["source_row"].to_numpy(dtype=int)])
     what = ["student", "label", *cells.columns]
     aims = drawn_to(lessons, X)
-    led_to = lessons["led_to"].to_numpy(dtype=int)
+    donor_row = lessons["donor_row"].to_numpy(dtype=int)
     # With few changed columns, two ends may lead to the same cells.
-    assert all(row in (aim or {-1}) for row, aim in zip(led_to, aims, strict=True))
+    assert all(row in (aim or {-1}) for row, aim in zip(donor_row, aims, strict=True))
 
     silos = owner if with_silos else np.repeat("all", 180)
     # A line ends at a row of the silo that holds the source, outside of its fold.
     source = lessons["source_row"].to_numpy(dtype=int)
-    assert (led_to >= 0).all()
-    assert_array_equal(silos[led_to], silos[source])
-    assert (folds[led_to] != folds[source]).all()
+    assert (donor_row >= 0).all()
+    assert_array_equal(silos[donor_row], silos[source])
+    assert (folds[donor_row] != folds[source]).all()
 
     everyone = np.ones(180, dtype=bool)
     own_only = accept == "own" and with_silos
@@ -334,7 +334,7 @@ def test_scores_can_be_recomputed(accept, with_silos, scoring):
         """Answer out of fold after some lessons, marked in the table."""
         own = silos == name if with_silos else np.ones(180, dtype=bool)
         taught = lessons[learned]
-        Z, drawn = cells[learned].to_numpy(dtype=float), led_to[learned]
+        Z, drawn = cells[learned].to_numpy(dtype=float), donor_row[learned]
         source = taught["source_row"].to_numpy(dtype=int)
         said = np.empty(180, dtype=y.dtype)
         for fold in range(3):
@@ -523,7 +523,7 @@ def test_lessons_carry_no_labels_of_the_rows_that_judge_them(alpha):
     assert by_student.max() < 0.5 + 4 * 0.5 / np.sqrt(200 * 6), by_student.to_dict()
 
 
-def test_noise_looks_learned_if_rows_that_lessons_led_to_may_judge(monkeypatch):
+def test_noise_looks_learned_if_rows_that_lessons_lead_to_may_judge(monkeypatch):
     """The rule that the test before this one relies on is needed."""
     monkeypatch.setattr(
         Lessons, "outside", lambda self, folds, fold: self[folds[self.source] != fold]

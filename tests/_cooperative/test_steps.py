@@ -472,11 +472,11 @@ class TestLessons:
     def test_copies_know_nothing_of_the_fold_that_they_judge(self):
         folds = np.array([0, 1, 2])
         lessons = self.lessons(np.zeros((6, 3)), [0, 0, 1, 1, 2, 2])
-        lessons.led_to = np.array([-1, 2, 0, 2, -1, 1])
+        lessons.donor_row = np.array([-1, 2, 0, 2, -1, 1])
         for fold, left in enumerate([[3, 4, 5], [0, 1, 4], [0, 2]]):
             outside = lessons.outside(folds, fold)
             np.testing.assert_array_equal(outside.source, lessons.source[left])
-            np.testing.assert_array_equal(outside.led_to, lessons.led_to[left])
+            np.testing.assert_array_equal(outside.donor_row, lessons.donor_row[left])
 
     def test_none_to_begin_with(self):
         empty = no_lessons(3)
@@ -516,7 +516,7 @@ class TestTranslation:
             "kept": np.ones(n, dtype=bool),
             "before": np.linspace(0.5, 0.6, n),
             "after": np.linspace(0.8, 0.9, n),
-            "led_to": np.arange(n),
+            "donor_row": np.arange(n),
         }
         return Answers(rows, np.asarray(Z, dtype=float), **{**given, **changes})
 
@@ -535,7 +535,7 @@ class TestTranslation:
         np.testing.assert_array_equal(own.source, [40, 45])
         np.testing.assert_array_equal(own.teacher, [0, 0])
         np.testing.assert_array_equal(own.round, [4, 4])
-        np.testing.assert_array_equal(own.led_to, [0, 1])
+        np.testing.assert_array_equal(own.donor_row, [0, 1])
         np.testing.assert_allclose(own.before, [0.5, 0.5 + 0.1 / 3])
         np.testing.assert_allclose(own.after, [0.8, 0.8 + 0.1 / 3])
         # What was not recorded is not a change, and stays unknown: no own row has it.

@@ -383,16 +383,16 @@ class TestAnswer:
         assert search._rank_ends(asked, 4).shape == (1, 6)
         found = search.answer(asked, 1)[0]
         assert found.valid.all()
-        assert found.led_to.tolist() == [0]
+        assert found.donor.tolist() == [0]
         assert found.Z[0, 0] == 2 * 9 / 16
         alone = search_with(
             lambda Z: np.where(Z[:, 0] > 1, 0.9, 0.1), np.zeros((1, 3)), [[2.5, 0, 0]]
         )
-        assert alone.answer(posed(alone, [1]), 1)[0].led_to.tolist() == [0]
+        assert alone.answer(posed(alone, [1]), 1)[0].donor.tolist() == [0]
         # Nobody reaches this one.
         found = search.answer(replace(asked, target=np.array([0.95])), 1)[0]
         assert not found.valid.any()
-        assert found.led_to.tolist() == [-1]
+        assert found.donor.tolist() == [-1]
         np.testing.assert_array_equal(found.Z, asked.Q)
 
 
@@ -405,11 +405,11 @@ class TestWhatIsHandedOut:
         params = {"background": ROWS, **params}
         return BatchedDice().generate(self.TEACHER, X, self.Y, **params)
 
-    def test_led_to_a_row_of_the_background_or_nowhere(self):
+    def test_donor_is_a_row_of_the_background_or_nowhere(self):
         answer = self.generate()
         assert answer.valid.tolist() == [True] * 6 + [False]
-        assert answer.led_to[-1] == -1
-        ends = ROWS[answer.led_to[:6]]
+        assert answer.donor[-1] == -1
+        ends = ROWS[answer.donor[:6]]
         low, high = np.minimum(self.X[:6], ends), np.maximum(self.X[:6], ends)
         assert ((low <= answer.X_cf[:6]) & (answer.X_cf[:6] <= high)).all()
 
@@ -430,7 +430,7 @@ class TestWhatIsHandedOut:
         whole = self.generate(total_CFs=2)
         monkeypatch.setattr(_batched, "_BLOCK", block)
         parts = self.generate(total_CFs=2)
-        for name in ("X_cf", "valid", "led_to", "proba_after", "target"):
+        for name in ("X_cf", "valid", "donor", "proba_after", "target"):
             np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
 
     def test_rows_that_stay_are_no_copies(self):

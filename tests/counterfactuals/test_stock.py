@@ -538,15 +538,15 @@ def test_says_which_row_is_repeated_where_cells_may_change():
     query = X.iloc[rows]
     answer = stock("kdtree").generate(teacher, query, y[rows], background=X)
     assert answer.valid.any()
-    assert ((answer.led_to >= 0) == answer.valid).all()
-    led_to = X.iloc[answer.led_to[answer.valid]]
+    assert ((answer.donor >= 0) == answer.valid).all()
+    donor = X.iloc[answer.donor[answer.valid]]
     given = answer.X_cf[answer.valid]
-    np.testing.assert_array_equal(given["a"], led_to["a"])
-    np.testing.assert_array_equal(given["b"], led_to["b"])
+    np.testing.assert_array_equal(given["a"], donor["a"])
+    np.testing.assert_array_equal(given["b"], donor["b"])
     assert (given["day"].to_numpy() == query["day"][answer.valid].to_numpy()).all()
     drawn = stock("random").generate(teacher, query, y[rows], background=X)
     assert drawn.valid.any()
-    assert (drawn.led_to == -1).all()
+    assert (drawn.donor == -1).all()
 
 
 class _Numbers(BaseEstimator):
