@@ -85,9 +85,9 @@ def all_teachers():
         ]
         return seen["layers"][0]
 
-    def ask_all(task, members, copies, chosen, *args, **kwargs):
+    def ask_all(task, members, fold_models, chosen, *args, **kwargs):
         seen["answers"] = [
-            ask(task, members, copies, layer, *args, **kwargs)
+            ask(task, members, fold_models, layer, *args, **kwargs)
             for layer in seen["layers"]
         ]
         return seen["answers"][0]

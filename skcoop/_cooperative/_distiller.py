@@ -474,7 +474,7 @@ class CooperativeDistiller(MemberEnsemble):
         task.judges = belief.credible[task.silos]
         students &= [gate.judges(task, member).any() for member in members]
         teaching = Teachers(members)
-        teachers = teaching.ask([judgement.copies for judgement in judgements])
+        teachers = teaching.ask([judgement.fold_models for judgement in judgements])
         lessons = [no_lessons(task.Z.shape[1]) for _ in members]
         scores = gate.present_scores(task, members, judgements)
         record = Record(task, members, rows, scores, gate.score.name)
@@ -501,9 +501,16 @@ class CooperativeDistiller(MemberEnsemble):
                 max_lessons=self.max_lessons,
                 seed=seed + number,
             )
-            copies = [judgement.copies for judgement in judgements]
+            fold_models = [judgement.fold_models for judgement in judgements]
             answers = ask_teachers(
-                task, members, copies, chosen, engine, self.alpha, seed + number, **jobs
+                task,
+                members,
+                fold_models,
+                chosen,
+                engine,
+                self.alpha,
+                seed + number,
+                **jobs,
             )
 
             # 5. Translate the answers into each student's feature space.
@@ -528,7 +535,7 @@ class CooperativeDistiller(MemberEnsemble):
             improved = [k for k, verdict in verdicts.items() if verdict.accepted]
             for k in improved:
                 lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
-            teachers = teaching.ask([judgement.copies for judgement in judgements])
+            teachers = teaching.ask([judgement.fold_models for judgement in judgements])
             clock.say_round(number, len(improved), len(verdicts), lessons)
             stop = part.end(
                 **data,

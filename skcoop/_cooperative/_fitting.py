@@ -1,6 +1,6 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fit and judge: members, their cross-fitted copies, and their refits with lessons."""
+"""Fit and judge: members, their fold models, and their refits with lessons."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Judgement:
 
     Attributes
     ----------
-    copies : list of FittedMember
+    fold_models : list of FittedMember
         The member without each of the folds.
     proba : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities.
     failure : str
-        What a copy raised, if one did; there are no copies then.
+        What a fold model raised, if one did; there are no fold models then.
     """
 
-    copies: list[FittedMember]
+    fold_models: list[FittedMember]
     proba: NDArray[np.float64]
     failure: str = ""
 

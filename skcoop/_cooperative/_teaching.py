@@ -138,7 +138,7 @@ Question = tuple[int, int, int]
 def ask_teachers(
     task: Task,
     members: Sequence[Member],
-    copies: Sequence[Sequence[FittedMember]],
+    fold_models: Sequence[Sequence[FittedMember]],
     chosen: NDArray[np.intp],
     engine: Any,
     alpha: float,
@@ -170,7 +170,7 @@ def ask_teachers(
     def ask(teacher: int, fold: int, silo: int) -> Any:
         return delayed(_ask)(
             task,
-            copies[teacher][fold],
+            fold_models[teacher][fold],
             np.unique(np.concatenate(wanted[teacher, fold, silo])),
             task.silo(silo),
             fold,

@@ -233,14 +233,14 @@ class Teachers:
         self.members = members
         self.mute: list[str] = []
 
-    def ask(self, copies: Sequence[Sequence[FittedMember]]) -> NDArray[np.bool_]:
-        """Mark the members whose fitted copies can teach; say who turns out not to.
+    def ask(self, fold_models: Sequence[Sequence[FittedMember]]) -> NDArray[np.bool_]:
+        """Mark the members whose fold models can teach; say who turns out not to.
 
         Nothing is said of a member whose rows have one class so far: a fit may bring
         what its prototype lacks.
         """
         able, mute = [], []
-        for member, own in zip(self.members, copies, strict=True):
+        for member, own in zip(self.members, fold_models, strict=True):
             models = [copy.estimator for copy in own]
             able.append(gives_probabilities(models, member.estimator))
             known = not all(stands_in(model, member.estimator) for model in models)

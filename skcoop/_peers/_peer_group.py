@@ -68,7 +68,7 @@ class _Question:
 
 
 @dataclass
-class _Copies:
+class _FoldModels:
     """A fit of every peer, without some folds, and the questions that it answers."""
 
     without: frozenset[int]
@@ -83,11 +83,11 @@ def fit_peers(
 
     A copy without two folds serves the views of both.
     """
-    copies: dict[frozenset[int], _Copies] = {}
+    fold_models: dict[frozenset[int], _FoldModels] = {}
     for question, without in _questions(task, views):
-        own = copies.setdefault(without, _Copies(without, []))
+        own = fold_models.setdefault(without, _FoldModels(without, []))
         own.questions.append(question)
-    _fit_and_ask(task, members, views, list(copies.values()), None, n_jobs)
+    _fit_and_ask(task, members, views, list(fold_models.values()), None, n_jobs)
 
 
 def teach_peers(
@@ -121,11 +121,11 @@ def teach_peers(
     for view, own in zip(views, targets, strict=True):
         spread.append(np.zeros(shape))
         spread[-1][:, view.rows] = own
-    copies = [
-        _Copies(without, [question], spread[question.view])
+    fold_models = [
+        _FoldModels(without, [question], spread[question.view])
         for question, without in _questions(task, views)
     ]
-    _fit_and_ask(task, members, views, copies, seed, n_jobs)
+    _fit_and_ask(task, members, views, fold_models, seed, n_jobs)
 
 
 def _questions(
@@ -146,11 +146,11 @@ def _fit_and_ask(
     task: Task,
     members: Sequence[Member],
     views: Sequence[View],
-    copies: Sequence[_Copies],
+    fold_models: Sequence[_FoldModels],
     seed: int | None,
     n_jobs: int | None,
 ) -> None:
-    def fit(k: int, own: _Copies) -> Any:
+    def fit(k: int, own: _FoldModels) -> Any:
         return delayed(_fit_one)(
             task,
             members[k],
@@ -160,7 +160,7 @@ def _fit_and_ask(
             seed,
         )
 
-    jobs = [(k, own) for own in copies for k in range(len(members))]
+    jobs = [(k, own) for own in fold_models for k in range(len(members))]
     # The fits on all rows come first: they tell who needs labels that are 0, 1, ...
     n_first = 0 if seed is not None or count_from_zero(task.classes) else len(members)
     results = in_parallel((fit(*job) for job in jobs[:n_first]), n_jobs)

@@ -724,7 +724,7 @@ class TestGate:
         assert verdicts[0].score_after > 0.9
         assert not verdicts[1].accepted
         assert len(verdicts[1].lessons) == 0
-        assert verdicts[1].judgement.copies == [None] * 3
+        assert verdicts[1].judgement.fold_models == [None] * 3
 
     def test_no_better_is_refused(self):
         assert not self.decide({0: self.helpful()}, before=1.0)[0].accepted
