@@ -69,7 +69,11 @@ def assert_same(first, second):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {
+        "n_workers": 2,
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",
+    }
     with (
         distributed.LocalCluster(**options) as cluster,
         distributed.Client(cluster) as client,

@@ -168,6 +168,7 @@ class TestWitness:
         task, members = situation(silos, codes)
         answers = np.tile(codes, (n_silos, 1)) if answers is None else answers
         belief = credible_silos(task, members, answers)
+        belief.agreement[:] = np.nan  # nothing is known of the silos as a whole
         if liar is not None:
             belief.credible[liar] = False
         right = np.repeat(np.asarray(right, dtype=bool), 2, axis=1)
@@ -185,12 +186,12 @@ class TestWitness:
         assert self.witnessed(np.eye(2), n_silos=2) == [[0, 1], [1, 0]]
 
     @pytest.mark.parametrize(
-        "n_right, believed", [(33, True), (31, False), (26, False)]
+        "n_right, believed", [(29, True), (28, False), (26, False)]
     )
-    def test_a_silo_that_others_clearly_agree_with_is_taken_at_its_word(
+    def test_a_silo_that_others_agree_with_is_taken_at_its_word(
         self, n_right, believed
     ):
-        """Of 2 x 64 rows chance is half, its error half of the root of 1/64."""
+        """Of 2 x 64 rows a guess is right about half: 32 of each class."""
         silos, codes = np.repeat([0, 1, 2], 128), np.tile([0, 1], 192)
         task, members = situation(silos, codes)
         answers = np.tile(codes, (3, 1))

@@ -217,19 +217,16 @@ def test_nobody_is_asked_about_a_row_that_it_learned(with_silos, estimators):
 
 
 def taken_at_its_word(start, y, silos):
-    """Name the silos about which the others are clearly right more than by chance."""
-    known, n = set(), len(set(y))
+    """Name the silos about which the others are right more often than by chance."""
+    known = set()
     for silo in set(silos):
-        own, (labels, counts) = (
-            silos == silo,
-            np.unique(y[silos == silo], return_counts=True),
-        )
+        own, labels = silos == silo, set(y[silos == silo])
         recalls = [
             np.mean([(said == y)[own & (y == label)].mean() for label in labels])
             for name, said in start.items()
             if name != silo
         ]
-        if np.mean(recalls) > 1 / n + np.sqrt(1 / n * (1 - 1 / n) / counts.min()):
+        if np.mean(recalls) > 1 / len(set(y)):
             known.add(silo)
     return known
 

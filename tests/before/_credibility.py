@@ -32,8 +32,6 @@ class Credibility:
         Their mean accuracy there, balanced by class; NaN where it cannot be told.
     least : ndarray of shape (n_silos,)
         What it must not be below: a guess, less the standard error of one.
-    enough : ndarray of shape (n_silos,)
-        Above which a silo is taken at its word: a guess and its standard error.
     credible : ndarray of bool, shape (n_silos,)
         Silos that teach and judge.
     homes : ndarray of int, shape (n_members,)
@@ -44,7 +42,6 @@ class Credibility:
 
     agreement: NDArray[np.float64]
     least: NDArray[np.float64]
-    enough: NDArray[np.float64]
     credible: NDArray[np.bool_]
     homes: NDArray[np.intp]
     knows: NDArray[np.bool_]
@@ -72,10 +69,11 @@ class Credibility:
     def witnessed(self, task: Task, right: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Mark the rows that a student may be taught about.
 
-        The labels of a silo that the others clearly agree with are believed. Elsewhere
-        somebody must bear witness to a label: a member that has it right and is neither
-        the student nor at home where the row is. Where no such member knows the class,
-        as in a single table or among two silos, none is asked for.
+        The labels of a silo about which the others are right more often than chance are
+        believed. Elsewhere somebody must bear witness to a label: a member that has it
+        right and is neither the student nor at home where the row is. Where no such
+        member knows the class, as in a single table or among two silos, none is asked
+        for.
 
         Parameters
         ----------
@@ -93,7 +91,7 @@ class Credibility:
         able = apart & self.knows[:, task.codes]
         right = apart & right
         with np.errstate(invalid="ignore"):  # where nothing can be told
-            at_its_word = self.agreement > self.enough
+            at_its_word = self.agreement > 1.0 / self.knows.shape[1]
         needed = (able.sum(axis=0) > able) & ~at_its_word[task.silos]
         there = right.sum(axis=0) > right
         return np.asarray(self.credible[task.silos] & (there | ~needed))
@@ -130,11 +128,9 @@ def credible_silos(
     knows[homes >= 0] |= present[homes[homes >= 0]]
     chance = 1.0 / len(task.classes)
     rarest = np.where(present, counts, np.inf).min(axis=1)
-    error = np.sqrt(chance * (1.0 - chance) / rarest)
     found = Credibility(
         agreement=np.full(len(counts), np.nan),
-        least=chance - error,
-        enough=chance + error,
+        least=chance - np.sqrt(chance * (1.0 - chance) / rarest),
         credible=np.ones(len(counts), dtype=bool),
         homes=homes,
         knows=knows,
