@@ -78,7 +78,11 @@ def qualified_teachers(
             # Rows that have this label, and rows that teachers give it without reason.
             rows = np.flatnonzero((task.silos == silo) & (task.codes == code))
             others = np.flatnonzero((task.silos == silo) & (task.codes != code))
+            # (students, rows) @ (rows, teachers): weight of the rows with this label
+            # that the student has wrong and the teacher right.
             deserved = (~right[:, rows] * task.weights[rows]) @ right[:, rows].T
+            # The same shapes: weight of the rows with another label that the student
+            # has right and the teacher takes for this one.
             misled = right[:, others] * task.weights[others]
             misled = misled @ (answers[:, others] == code).T
             trusted = pairs & (deserved > (1 + ROUNDING) * misled)

@@ -58,6 +58,8 @@ def choose_teachers(
     """
     chosen = np.full((len(qualified), len(task.y)), -1, dtype=np.intp)
     for student, by_teacher in enumerate(qualified):
+        # Row r has counts[r] qualified teachers, and its draw picks one by its rank
+        # among them: by_teacher and rank are (teachers, rows), the others (rows,).
         draws = mixed(task.keys, seed, student + 1)
         counts = by_teacher.sum(axis=0)
         drawn = draws % np.maximum(counts, 1).astype(np.uint64)

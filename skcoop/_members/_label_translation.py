@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from skcoop._tables._frames import is_frame
 
-# Words in errors about labels, of which no two libraries write the same.
+# Words that occur in errors about labels; each library has a text of its own.
 _OF_LABELS = re.compile(
     r"\b(class|classes|labels?|targets?|y|integers?|index|indices|negative)\b", re.I
 )

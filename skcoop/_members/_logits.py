@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Added to a probability before its logarithm is taken: nothing is impossible.
+# Added to a probability before its logarithm is taken, which is infinite at 0.
 _FLOOR = 1e-3
 
 

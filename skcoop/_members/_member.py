@@ -170,7 +170,7 @@ class FittedMember:
                 f"{who}: predict_proba returned NaN or infinity. Check the model on "
                 "rows like these, or drop the member."
             )
-        # All zeros is what neighbours say who know nobody near.
+        # RadiusNeighborsClassifier returns zeros for a row without neighbours.
         wrong = misses_one(proba) & proba.any(axis=1) | holds_negatives(proba)
         if wrong.any():
             raise ValueError(
@@ -192,7 +192,7 @@ class FittedMember:
         """Return what ``predict_proba`` does, whatever the model does to its input.
 
         A model that works in place would change what the user has and what the next
-        one reads. An array is locked; who insists on writing gets a copy.
+        one reads. An array is locked; models that write to their input get a copy.
         """
         if not isinstance(X, np.ndarray):
             return self.predict_proba(own_copy(X))
@@ -339,7 +339,7 @@ def fit_any_labels(
     about labels tells. What it raises behind the translation is what matters.
     """
     translated = LabelEncodedClassifier(estimator)
-    # LightGBM 4.7 translates y, and not the labels that come apart.
+    # LightGBM 4.7 encodes y, but not labels in other parameters of fit.
     if translate or holds_labels_apart(metadata):
         return (estimator if count_from_zero(y) else translated).fit(X, y, **metadata)
     try:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from skcoop._tables._frames import FloatMatrix, column_names, is_frame, is_pandas
 
-# Sums of probabilities may miss one by this much, and probabilities zero: models round.
+# Models round: their probabilities may sum to one plus or minus the first, and be
+# below zero by the second.
 _SLACK, _BELOW_ZERO = 1e-2, 1e-6
 # Labels of an answer that are looked up one by one.
 _LOOKED_UP = 30
@@ -284,7 +285,7 @@ def _column_order(
     """Return the columns that stand for the classes, None where they have no label."""
     labels, in_order = column_labels(frame), list(range(len(known)))
     if labels is None:
-        # These numbers may be classes that come in another order here.
+        # Numbers among the labels may stand for positions in another order.
         places = positions_of(range(frame.shape[1]), known).tolist()
         if places == in_order or sorted(places) != in_order:
             return None

@@ -178,7 +178,7 @@ class Predicted(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> Any:
         """Return the predictions."""
-        # A member that knows none of the classes of a row gives all of them nothing.
+        # A guest that takes a row for a class that is none here gives all classes 0.
         totals = self.proba.sum(axis=1, keepdims=True)
         uniform = np.full_like(self.proba, 1.0 / self.proba.shape[1])
         return np.divide(self.proba, totals, out=uniform, where=totals > 0)

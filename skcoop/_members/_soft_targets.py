@@ -72,7 +72,7 @@ class ProbabilityAverager(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the average of the neighbours' probabilities."""
         proba = np.asarray(self.regressor_.predict(X), dtype=np.float64)
-        # Rounding leaves the sums a little off; nobody near leaves nothing at all.
+        # Sums differ from one by rounding; NaN where a row has no neighbours.
         proba = np.nan_to_num(proba, nan=1.0 / len(self.classes_))
         return np.asarray(proba / proba.sum(axis=1, keepdims=True))
 
@@ -230,7 +230,7 @@ def _averager(estimator: Any, classes: NDArray[Any]) -> ProbabilityAverager | No
     kind = _AVERAGES.get(type(last))
     if kind is None or holds_sampler(estimator):  # which needs labels, not averages
         return None
-    # A regressor has no label for what is far from everything.
+    # RadiusNeighborsRegressor has no outlier_label.
     if getattr(last, "outlier_label", None) is not None:
         return None
     known = kind().get_params(deep=False)

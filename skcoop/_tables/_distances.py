@@ -16,7 +16,7 @@ from skcoop._tables._frames import FloatMatrix
 _BLOCK = 2_000_000
 # Squared distances are compared to nine decimals: equal rows are equally far.
 _PRECISION = 10**4.5
-# Ranges of a column beyond which all places are one.
+# Cells further outside a column's range than this many ranges count as this far.
 _FARTHEST = 1e6
 # Values of a coded column up to which each gets a coordinate of its own.
 _MOST_LEVELS = 50
@@ -155,7 +155,7 @@ class RowMetric:
         missing = np.isnan(rows)
         numbers = used & ~self.coded
         scaled = (rows[:, numbers] - self.low[numbers]) / self.span[numbers]
-        # What is so far away is as far as can be: its square must stay a number.
+        # The square of an even larger number could overflow.
         scaled = np.clip(scaled, -_FARTHEST, _FARTHEST)
         # A missing cell stands beside the middle of the column, away from all values.
         parts = [np.where(missing[:, numbers], 0.5, scaled)]

@@ -46,8 +46,8 @@ def take(X: Any, rows: Any) -> Any:
         rows = np.flatnonzero(rows)
     if is_pandas(X):
         some = _with_repeatable_labels(X).iloc[rows]
-        # Of rows at equal distances pandas may show the same memory, to which a model
-        # that works in place would write.
+        # For rows at equal steps pandas returns a view, and a model that works in
+        # place would write to the user's table.
         steps = np.diff(rows)
         return some.copy() if (steps == steps[:1]).all() else some
     if is_frame(X):

@@ -1,6 +1,6 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the world hears of a fit while it runs: scikit-learn's callbacks, and lines."""
+"""Progress of a fit: scikit-learn's callbacks, and the lines of `verbose`."""
 
 from __future__ import annotations
 
