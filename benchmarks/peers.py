@@ -30,7 +30,7 @@ from benchmarks.splits import side_by_side
 from skcoop import DiversePeersDistiller
 from skcoop._cooperative._combine import stacked
 from skcoop._members._member import FittedMember, make_member
-from skcoop._peers import _distiller, _leader
+from skcoop._peers import _leader
 from skcoop._peers._attention import (
     Attention,
     learn_attention,
@@ -38,6 +38,7 @@ from skcoop._peers._attention import (
 from skcoop._peers._leader import decide
 from skcoop._peers._peer_group import diversity, fit_peers, teach_peers
 from skcoop._tables._frames import take
+from skcoop._tables._schema import TableSchema
 
 LABELLED, UNLABELLED, TESTED = 200, 400, 1000
 NOISE = {"clean": 0.0, "20 % noise": 0.2}
@@ -290,7 +291,7 @@ def costs(split, result, name, alone, model):
     X = take(split.X_test, rows)
     distiller = split.distiller
     distiller.classes_, distiller.leader_ = split.task.classes, model
-    distiller._schema = _distiller.TableSchema(split.X)
+    distiller._schema = TableSchema(split.X)
     distiller.n_features_in_ = split.X.shape[1]
     distiller.feature_names_in_ = np.asarray(split.X.columns, dtype=object)
     group = split.models

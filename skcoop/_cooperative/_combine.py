@@ -16,6 +16,7 @@ from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
 from skcoop._cooperative._logistic_by_sums import (
+    LossSums,
     added,
     as_classifier,
     loss_sums,
@@ -193,15 +194,17 @@ def _logistic_by_sums(
     """Fit the default final estimator without bringing rows of two silos together."""
     classes, codes = np.unique(task.codes[rows], return_inverse=True)
     features, weights = stacked(proba[:, rows]), task.weights[rows]
-    silos = [task.silos[rows] == silo for silo in np.unique(task.silos[rows])]
-    search = newton(features.shape[1], len(classes))
-    W = next(search)
-    while True:
-        parts = [loss_sums(features[s], codes[s], weights[s], W) for s in silos]
-        try:
-            W = search.send(added(parts))
-        except StopIteration as end:
-            return as_classifier(end.value, task.classes[classes])
+    silos = [
+        (features[own], codes[own], weights[own])
+        for silo in np.unique(task.silos[rows])
+        for own in [task.silos[rows] == silo]
+    ]
+
+    def sums_at(W: NDArray[np.float64]) -> LossSums:
+        return added(loss_sums(*own, W) for own in silos)
+
+    W = newton(sums_at, features.shape[1], len(classes))
+    return as_classifier(W, task.classes[classes])
 
 
 def check_combine(combine: Any) -> None:

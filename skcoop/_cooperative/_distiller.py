@@ -288,7 +288,8 @@ class CooperativeDistiller(MemberEnsemble):
     One silo with bad labels must not harm the others. A silo is set aside, with a
     warning, if two or more members from elsewhere are right about its rows less often,
     in the mean, than chance. Its rows neither teach nor judge, nor does a final
-    estimator learn from them, and its member does not teach. And somebody must bear
+    estimator learn from them, and its member does not teach. Where the others are not
+    right more often than chance either, or that cannot be told, somebody must bear
     witness to each row that is taught: a member that has it right and is neither the
     student nor at home in the row's silo, unless no such member can know the class.
 

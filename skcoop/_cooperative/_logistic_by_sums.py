@@ -10,7 +10,7 @@ JAMIA 19(5), 2012).
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -53,7 +53,7 @@ class LossSums:
         )
 
 
-def added(parts: list[LossSums]) -> LossSums:
+def added(parts: Iterable[LossSums]) -> LossSums:
     """Add what silos say, in their order."""
     return reduce(add, parts)
 
@@ -114,12 +114,22 @@ def _hessian(
 
 
 def newton(
-    n_features: int, n_classes: int
-) -> Generator[NDArray[np.float64], LossSums, NDArray[np.float64]]:
+    sums_at: Callable[[NDArray[np.float64]], LossSums], n_features: int, n_classes: int
+) -> NDArray[np.float64]:
     """Minimise the loss with scikit-learn's default penalty, ``|w|² / 2``.
 
-    Yields coefficients, is sent the sums there, and returns the best ones; whoever
-    drives it decides where the sums come from.
+    Parameters
+    ----------
+    sums_at : callable
+        Given coefficients of shape (n_outputs, n_features + 1), returns the sums over
+        all silos there.
+    n_features, n_classes : int
+        What the model reads and tells apart.
+
+    Returns
+    -------
+    W : ndarray of shape (n_outputs, n_features + 1)
+        The best coefficients.
     """
     m, d = (1 if n_classes == 2 else n_classes), n_features + 1
     penalised = np.tile(np.arange(d) < n_features, m)
@@ -131,7 +141,7 @@ def newton(
     step, share = np.zeros(m * d), 1.0
     for _ in range(_MOST_STEPS):
         tried = w + share * step
-        sums = yield tried.reshape(m, d)
+        sums = sums_at(tried.reshape(m, d))
         loss = sums.loss + float(tried[penalised] @ tried[penalised]) / 2
         if loss > least + 1e-12 * abs(least):
             share /= 2  # too far

@@ -16,7 +16,10 @@ from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import FloatMatrix, aligned, take
 from skcoop._tables._permissions import Permissions
-from skcoop._tables._row_keys import content_keys
+from skcoop._tables._row_keys import content_keys, mixed
+
+# Rows that tell how far rows usually are apart.
+_MOST_ROWS = 1000
 
 
 @dataclass
@@ -102,6 +105,18 @@ class Task:
             for number in np.unique(self.silos).tolist()
         }
 
+    def travels(self, silo: int) -> NDArray[np.bool_]:
+        """Mark the columns whose cells leave a silo: recorded there and not private."""
+        return ~self.private & ~self.unrecorded[silo]
+
+    @cached_property
+    def usual_distances(self) -> dict[int, float]:
+        """By silo, the median distance of a row to the nearest that differs."""
+        return {
+            silo: _usual_distance(metric, self.Z[self.silo(silo)], self.travels(silo))
+            for silo, metric in self.metrics.items()
+        }
+
     def repeats(
         self,
         Z: FloatMatrix,
@@ -178,3 +193,18 @@ def make_task(
         judges=np.ones(len(rows), dtype=bool),
         private=np.zeros(Z.shape[1], dtype=bool),
     )
+
+
+def _usual_distance(
+    metric: RowMetric, rows: FloatMatrix, columns: NDArray[np.bool_]
+) -> float:
+    """Return the median distance of some rows to the nearest that differs."""
+    keys = content_keys(rows[:, columns])
+    some = np.argsort(mixed(keys, 1), kind="stable")[:_MOST_ROWS]
+
+    def differs(block: slice) -> NDArray[np.bool_]:
+        return keys[some[block], None] != keys
+
+    _, squared = metric.nearest(rows[some], rows, differs, columns=columns)
+    known = np.isfinite(squared[:, 0])
+    return float(np.median(np.sqrt(squared[known, 0]))) if known.any() else 0.0
