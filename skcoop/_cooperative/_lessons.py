@@ -171,7 +171,7 @@ def _gather(
         )
         by_silo.setdefault(silo, []).append(lessons)
     gathered = [no_lessons(task.Z.shape[1])]
-    for silo, parts in by_silo.items():
+    for silo, parts in sorted(by_silo.items()):
         lessons = joined(parts)
         rows, member = task.silo(silo), members[student]
         refused = task.repeats(lessons.Z, member.reads, rows)
