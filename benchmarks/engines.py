@@ -120,7 +120,7 @@ def unchecked():
     def never(task, Z, *columns_and_rows):
         return np.zeros(len(Z), dtype=bool)
 
-    def far(task, silo, Z, min_distance):
+    def far(task, Z, min_distance):
         return np.zeros(len(Z), dtype=bool)
 
     with (

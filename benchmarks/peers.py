@@ -122,8 +122,7 @@ class Split:
         ]
 
     def member(self, leader):
-        rows = np.arange(len(self.y))
-        return make_member("leader", leader, rows, self.task.Z.shape[1], self.seed, {})
+        return make_member("leader", leader, self.task.Z.shape[1], self.seed, {})
 
     def taught(self, leader, attention):
         """Teach a leader in the view of all rows, without a judge."""

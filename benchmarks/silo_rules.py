@@ -4,33 +4,35 @@ Each is a context in which the distiller is fitted, like those of `variants`. Th
 of the package is the one called `both`.
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from unittest import mock
 
 import numpy as np
 
-from skcoop._cooperative import _distiller
+from skcoop import CooperativeDistiller
+from skcoop._cooperative import _layout
 from skcoop._cooperative._credibility import Credibility, credible_silos
-from skcoop._cooperative._gate import Gate
+from skcoop._cooperative._plan import Rules
+from skcoop._cooperative._silo import Silo
 
 
 class TwoWitnesses(Credibility):
     """Ask for one witness more than the package does, where there may be two."""
 
-    def witnessed(self, task, right):
-        apart = self.members[:, None] & (self.homes[:, None] != task.silos)
+    def witnessed(self, task, silo, right):
+        apart = (self.members & (self.homes != silo))[:, None]
         able = apart & self.knows[:, task.codes]
         needed = np.minimum(able.sum(axis=0) - able, 2)
         there = (apart & right).sum(axis=0) - (apart & right)
-        return self.credible[task.silos] & (there >= needed)
+        return self.credible[silo] & (there >= needed)
 
 
 class NoWitness(Credibility):
     """Believe all rows of credible silos."""
 
-    def witnessed(self, task, right):
-        return np.tile(self.credible[task.silos], (len(right), 1))
+    def witnessed(self, task, silo, right):
+        return np.full(right.shape, self.credible[silo])
 
 
 class OnProbation(Credibility):
@@ -40,8 +42,8 @@ class OnProbation(Credibility):
     def members(self):
         return np.ones(len(self.homes), dtype=bool)
 
-    def witnessed(self, task, right):
-        return everybody(as_kind(Credibility, self)).witnessed(task, right)
+    def witnessed(self, task, silo, right):
+        return everybody(as_kind(Credibility, self)).witnessed(task, silo, right)
 
 
 def everybody(found):
@@ -54,35 +56,36 @@ def as_kind(kind, found):
     return kind(**vars(found))
 
 
-def at_once(task, members, answers, centre=np.nanmean):
+def believing(kind=Credibility, find=credible_silos, change=None):
+    """Return how silos are found credible, and how rows are witnessed."""
+
+    def believe(standings, homes):
+        found = find(standings, homes)
+        return as_kind(kind, found if change is None else change(found))
+
+    return believe
+
+
+def at_once(standings, homes, centre=np.nanmean):
     """Set aside all silos whose others are worse than chance, liars having a say.
 
     `centre` of the others' accuracies may be a mean, a median or the like.
     """
-    found = everybody(credible_silos(task, members, answers))
-    for silo, least in enumerate(found.least):
-        elsewhere = [k for k, home in enumerate(found.homes) if home != silo]
-        accuracies = [_balanced_accuracy(task, answers[k], silo) for k in elsewhere]
-        agreement = centre(accuracies) if accuracies else np.nan
-        found.agreement[silo] = agreement
-        found.credible[silo] = not agreement < least
+    found = everybody(credible_silos(standings, homes))
+    for silo, (own, least) in enumerate(zip(standings, found.least, strict=True)):
+        present = own.counts.any(axis=1)
+        if present.sum() > 1 and (homes != silo).any():
+            recalls = own.right[:, present] / own.weights[present]
+            found.agreement[silo] = centre(recalls[homes != silo].mean(axis=1))
+        else:
+            found.agreement[silo] = np.nan
+        found.credible[silo] = not found.agreement[silo] < least
     return found
 
 
-def median_at_once(task, members, answers):
+def median_at_once(standings, homes):
     """Set silos aside by the median of the others' accuracies."""
-    return at_once(task, members, answers, np.nanmedian)
-
-
-def _balanced_accuracy(task, said, silo):
-    """Return a member's mean recall in a silo, NaN where there is a single class."""
-    rows = task.silo(silo)
-    recalls = [
-        np.average(said[own] == code, weights=task.weights[own])
-        for code in np.unique(task.codes[rows])
-        for own in [rows[task.codes[rows] == code]]
-    ]
-    return np.mean(recalls) if len(recalls) > 1 else np.nan
+    return at_once(standings, homes, np.nanmedian)
 
 
 def plausible_labels(proba, codes, owners, homes):
@@ -113,118 +116,89 @@ def plausible_labels(proba, codes, owners, homes):
     return ~((best != codes) & (confident[rows, best] > mean[rows, codes]))
 
 
-@contextmanager
-def plausible():
-    """Teach and judge by rows only whose labels the others find plausible."""
-    cross_fit, qualify = _distiller.cross_fit, _distiller.qualified_teachers
-    rehearse = _distiller.rehearsed_rows
-    seen = {}
+class Doubting(Silo):
+    """Teaches and judges by rows only whose labels the others find plausible."""
 
-    def catch(task, members, *args, **kwargs):
-        judgements = cross_fit(task, members, *args, **kwargs)
-        homes = np.array([task.home(member.rows) for member in members])
-        proba = np.array([judgement.proba for judgement in judgements])
-        seen["rows"] = plausible_labels(proba, task.codes, task.silos, homes)
-        return judgements
+    def believe(self, belief):
+        super().believe(as_kind(NoWitness, belief))
+        proba = np.array(self.now)
+        owners = np.full(len(self.task.y), self.number)
+        homes = self.plan.homes
+        self.plausible = plausible_labels(proba, self.task.codes, owners, homes)
 
-    def qualified(task, answers, pairs, taught):
-        task.judges &= seen["rows"]
-        return qualify(task, answers, pairs, taught & seen["rows"])
+    def survey(self, pairs):
+        witnessed, plausible = self.belief.witnessed, self.plausible
+        self.belief.witnessed = lambda *args: witnessed(*args) & plausible
+        return super().survey(pairs)
 
-    def rehearsed(task, members, found, answers, pairs, taught, seed):
-        taught = taught & seen["rows"]
-        return rehearse(task, members, found, answers, pairs, taught, seed)
-
-    steps = {"qualified_teachers": qualified, "rehearsed_rows": rehearsed}
-    with (
-        following_credibility(kind=NoWitness, change=everybody),
-        mock.patch.multiple(_distiller, cross_fit=catch, **steps),
-    ):
-        yield
+    def part(self, proba):
+        if not hasattr(self, "plausible"):
+            return super().part(proba)
+        task = replace(self.task, weights=self.task.weights * self.plausible)
+        return self.plan.score.part(task, self.rows, proba)
 
 
-@contextmanager
-def following_credibility(found=credible_silos, kind=Credibility, change=None):
-    """Replace how silos are found credible, and how rows are witnessed."""
+def lying_silos(silos):
+    """Return silos of which some lie in the sums that they report, too.
 
-    def find(task, members, answers):
-        result = found(task, members, answers)
-        return as_kind(kind, result if change is None else change(result))
-
-    with mock.patch.object(_distiller, "credible_silos", find):
-        yield
-
-
-def credible_alone():
-    return following_credibility(kind=NoWitness)
-
-
-@contextmanager
-def forged(silos):
-    """Let silos lie in the sums that they report, too.
-
-    They say that all members are right about their rows, so that every row has a
-    witness, and that every refit is right about all rows where the member was wrong.
+    They say that all members are right about their rows, and that every refit is right
+    about all rows where the member was wrong.
     """
-    find, judge = _distiller.credible_silos, Gate._judge
 
-    class Forged(Credibility):
-        def witnessed(self, task, right):
-            lying = np.isin(task.silos, silos) & self.credible[task.silos]
-            return self.honest.witnessed(task, right) | lying
+    class Forging(Silo):
+        @property
+        def lies(self):
+            return self.number in silos
 
-    def credible(task, members, answers):
-        lying = np.isin(task.silos, silos)
-        found = find(task, members, np.where(lying, task.codes, answers))
-        twin = as_kind(Forged, found)
-        twin.honest = found
-        return twin
+        def _judged(self, parts, first):
+            judged = super()._judged(parts, first)
+            if not self.lies:
+                return judged
+            right = np.eye(len(self.plan.classes))[self.task.codes]
+            said = self.part(1.0 - right if first else right)
+            judged.parts = dict.fromkeys(parts, said)
+            if first:
+                standing = judged.standing
+                everything = np.tile(standing.weights, (len(standing.right), 1))
+                named = np.ones_like(standing.named)
+                judged.standing = replace(standing, right=everything, named=named)
+            return judged
 
-    def judged(self, task, member, present, new):
-        lying = np.isin(task.silos, silos)[:, None]
-        right = np.eye(len(task.classes))[task.codes]
-        (was, known), (refit, lessons) = present, new
-        if refit.failure:
-            return judge(self, task, member, present, new)
-        worst = replace(was, proba=np.where(lying, 1.0 - right, was.proba))
-        best = replace(refit, proba=np.where(lying, right, refit.proba))
-        verdict = judge(self, task, member, (worst, known), (best, lessons))
-        return replace(verdict, judgement=refit if verdict.accepted else was)
+        def believe(self, belief):
+            super().believe(as_kind(NoWitness, belief) if self.lies else belief)
 
-    with (
-        mock.patch.object(_distiller, "credible_silos", credible),
-        mock.patch.object(Gate, "_judge", judged),
-    ):
-        yield
+    return Forging
 
 
-# By name: parameters of the distiller, and a context in which it is fitted.
+# By name: parameters of the distiller, how silos are believed, and what silos are.
 RULES = {
-    "none": ({}, lambda: following_credibility(kind=NoWitness, change=everybody)),
-    "credible silos": ({}, credible_alone),
-    "both": ({}, following_credibility),
-    "both, robust gate": ({"accept": "robust"}, following_credibility),
+    "none": ({}, believing(NoWitness, change=everybody), Silo),
+    "credible silos": ({}, believing(NoWitness), Silo),
+    "both": ({}, credible_silos, Silo),
+    "both, robust gate": ({"accept": "robust"}, credible_silos, Silo),
 }
 OTHER_RULES = {
-    "a witness": ({}, lambda: following_credibility(change=everybody)),
-    "both, all silos at once": ({}, lambda: following_credibility(at_once)),
-    "both, median at once": ({}, lambda: following_credibility(median_at_once)),
-    "both, contradicted silos teach": (
-        {},
-        lambda: following_credibility(kind=OnProbation),
+    "a witness": ({}, believing(change=everybody), Silo),
+    "both, all silos at once": ({}, at_once, Silo),
+    "both, median at once": ({}, median_at_once, Silo),
+    "both, contradicted silos teach": ({}, believing(OnProbation), Silo),
+    "two witnesses, credible silos": ({}, believing(TwoWitnesses), Silo),
+    "plausible labels": ({}, believing(NoWitness, change=everybody), Doubting),
+    "credible silos, robust gate": (
+        {"accept": "robust"},
+        believing(NoWitness),
+        Silo,
     ),
-    "two witnesses, credible silos": (
-        {},
-        lambda: following_credibility(kind=TwoWitnesses),
-    ),
-    "plausible labels": ({}, plausible),
-    "credible silos, robust gate": ({"accept": "robust"}, credible_alone),
 }
 
 
 @contextmanager
 def following(rule, forging=()):
     """Fit by a rule, with silos that lie in their sums; yields parameters."""
-    params, context = {**RULES, **OTHER_RULES}[rule]
-    with context(), forged(list(forging)) if forging else nullcontext():
+    params, believe, kind = {**RULES, **OTHER_RULES}[rule]
+    kind = lying_silos(list(forging)) if forging else kind
+    with ExitStack() as changes:
+        rules = Rules(believe=believe)
+        changes.enter_context(mock.patch.object(CooperativeDistiller, "_rules", rules))
+        changes.enter_context(mock.patch.object(_layout, "Silo", kind))
         yield params

@@ -3,22 +3,23 @@
 Each variant is the distiller's parameters and a context in which it is fitted.
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from unittest import mock
 
 import numpy as np
 
 from benchmarks.engines import RandomValues
-from benchmarks.silo_rules import credible_alone
-from skcoop._cooperative import _distiller, _fitting, _gate, _lessons
-from skcoop._members._member import FittedMember
+from benchmarks.silo_rules import NoWitness, believing
+from skcoop import CooperativeDistiller
+from skcoop._cooperative._plan import Rules
 from skcoop._members._scores import standard_error
 from skcoop._utils._rounding import ROUNDING
 from skcoop.counterfactuals import BatchedDice
 
 
-def replaced(module, **steps):
-    return lambda: mock.patch.multiple(module, **steps)
+def replaced(**steps):
+    """Fit by other steps, see :class:`Rules`."""
+    return lambda: mock.patch.object(CooperativeDistiller, "_rules", Rules(**steps))
 
 
 def trust_everybody(task, answers, pairs, taught):
@@ -27,102 +28,26 @@ def trust_everybody(task, answers, pairs, taught):
     return (taught & ~right)[:, None] & right & pairs[:, :, None]
 
 
-def nothing_rehearsed(task, members, deficiencies, *args):
+def nothing_to_rehearse(right, pairs, taught, at_home):
     """Teach only what a student gets wrong, as published."""
-    return np.zeros_like(deficiencies)
+    return np.zeros_like(right)
 
 
-def everything_rehearsed(task, members, deficiencies, answers, pairs, taught, seed):
+def everything_rehearsed(task, right, pairs, known, shares, seed):
     """Teach every row of others that some teacher has right (no focus)."""
-    right = answers == task.codes
-    known = (taught & right)[:, None] & right & pairs[:, :, None]
-    for k, member in enumerate(members):
-        known[k][:, member.rows] = False
-    return known
+    return known[:, None] & right & pairs[:, :, None]
 
 
-@contextmanager
-def confident_teachers():
+def confident_teacher(task, qualified, proba, seed):
     """Let the teacher answer that gives most to the true class."""
-    seen = {}
-    cross_fit, decide = _distiller.cross_fit, _gate.Gate.decide
-
-    def catch(task, *args, **kwargs):
-        seen["judgements"] = cross_fit(task, *args, **kwargs)
-        return seen["judgements"]
-
-    def follow(*args, **kwargs):
-        verdicts = decide(*args, **kwargs)
-        for k, verdict in verdicts.items():
-            seen["judgements"][k] = verdict.judgement
-        return verdicts
-
-    def choose(task, qualified, *, max_lessons, seed):
-        rows = np.arange(len(task.y))
-        proba = np.array([j.proba[rows, task.codes] for j in seen["judgements"]])
-        best = np.where(qualified, proba, -1.0).argmax(axis=1)
-        return np.where(qualified.any(axis=1), best, -1)
-
-    steps = {"cross_fit": catch, "choose_teachers": choose}
-    with (
-        mock.patch.multiple(_distiller, **steps),
-        mock.patch.object(_gate.Gate, "decide", follow),
-    ):
-        yield
+    best = np.where(qualified, proba, -1.0).argmax(axis=1)
+    first = np.arange(qualified.shape[1])[:, None] == best[:, None]
+    return qualified & first
 
 
-@contextmanager
-def all_teachers():
+def all_teachers(task, qualified, proba, seed):
     """Let every qualified teacher answer for a row, not one of them."""
-    seen = {}
-    ask, translate = _distiller.ask_teachers, _distiller.translate
-
-    def choose(task, qualified, *, max_lessons, seed):
-        rank = np.where(qualified, qualified.cumsum(axis=1), 0)
-        seen["layers"] = [
-            np.where((rank == r).any(axis=1), (rank == r).argmax(axis=1), -1)
-            for r in range(1, rank.max(initial=1) + 1)
-        ]
-        return seen["layers"][0]
-
-    def ask_all(task, members, fold_models, chosen, *args, **kwargs):
-        seen["answers"] = [
-            ask(task, members, fold_models, layer, *args, **kwargs)
-            for layer in seen["layers"]
-        ]
-        return seen["answers"][0]
-
-    def translate_all(task, members, chosen, answers, *rest):
-        proposed = {}
-        for layer, own in zip(seen["layers"], seen["answers"], strict=True):
-            new = translate(task, members, layer, own, *rest)
-            for k, lessons in new.items():
-                proposed[k] = proposed[k] + lessons if k in proposed else lessons
-        return proposed
-
-    steps = {"choose_teachers": choose, "ask_teachers": ask_all}
-    with mock.patch.multiple(_distiller, **steps, translate=translate_all):
-        yield
-
-
-@contextmanager
-def no_cross_fitting():
-    """Let models judge and teach rows that they were trained on, as published."""
-
-    def fit_and_answer(task, members, candidates, *, forgive, n_jobs):
-        judgements = []
-        for k, lessons in candidates:
-            model = _fitting._fit(task, members[k], lessons)
-            copy = FittedMember(members[k].name, model, task.classes)
-            proba = copy.predict_proba(task.X)
-            judgements.append(_fitting.Judgement([copy] * task.n_folds, proba))
-        return judgements
-
-    with (
-        mock.patch.object(_distiller, "cross_fit", fit_and_answer),
-        mock.patch.object(_gate, "cross_fit", fit_and_answer),
-    ):
-        yield
+    return qualified
 
 
 def gate(margin):
@@ -131,7 +56,7 @@ def gate(margin):
     def is_clear(gained):
         return np.nansum(gained) > margin * standard_error(gained) + ROUNDING
 
-    return replaced(_gate, _is_clear=is_clear)
+    return replaced(is_clear=is_clear)
 
 
 VARIANTS = {
@@ -149,36 +74,32 @@ VARIANTS = {
     "gate: log loss": ({"scoring": "neg_log_loss"}, nullcontext),
     "judged by own rows": ({"accept": "own"}, nullcontext),
     "gate: clear without any silo, too": ({"accept": "robust"}, nullcontext),
-    "no witness": ({}, credible_alone),
+    "no witness": ({}, replaced(believe=believing(NoWitness))),
     "min_distance=0.5": ({"min_distance": 0.5}, nullcontext),
     "min_distance=1": ({"min_distance": 1.0}, nullcontext),
-    "no cross-fitting, with gate": ({}, no_cross_fitting),
-    "no cross-fitting, no gate": ({"accept": None}, no_cross_fitting),
+    "no cross-fitting, with gate": ({}, replaced(held_out=False)),
+    "no cross-fitting, no gate": ({"accept": None}, replaced(held_out=False)),
     "whoever is right teaches, trusted or not": (
         {},
-        replaced(_distiller, qualified_teachers=trust_everybody),
+        replaced(qualify=trust_everybody),
     ),
     "no rehearsal": (
         {},
-        replaced(_distiller, rehearsed_rows=nothing_rehearsed),
+        replaced(to_rehearse=nothing_to_rehearse),
     ),
     "no rehearsal, everybody trusted, no gate, as published": (
         {"accept": None},
-        replaced(
-            _distiller,
-            qualified_teachers=trust_everybody,
-            rehearsed_rows=nothing_rehearsed,
-        ),
+        replaced(qualify=trust_everybody, to_rehearse=nothing_to_rehearse),
     ),
     "all rows of others are taught (no focus), one round": (
         {"n_rounds": 1},
-        replaced(_distiller, rehearsed_rows=everything_rehearsed),
+        replaced(rehearse=everything_rehearsed),
     ),
-    "the most confident teacher": ({}, confident_teachers),
-    "all teachers answer each row": ({}, all_teachers),
+    "the most confident teacher": ({}, replaced(choose=confident_teacher)),
+    "all teachers answer each row": ({}, replaced(choose=all_teachers)),
     "no completion": (
         {},
-        replaced(_lessons, complete=lambda lessons, *home: lessons),
+        replaced(complete=lambda lessons, *home: lessons),
     ),
     "lessons change few columns": ({"counterfactuals": BatchedDice()}, nullcontext),
     "engine: random values in random columns": (

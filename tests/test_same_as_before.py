@@ -225,15 +225,19 @@ def test_cooperation_is_the_same(data, variation):
         or len(old.history_)
         or (variation == "no rounds")
     )
-    for name in ("lessons_", "history_", "scores_", "gains_"):
-        pd.testing.assert_frame_equal(
-            renamed(getattr(old, name)), getattr(new, name), check_exact=True
-        )
+    # Scores are sums over the sums of silos: their last digit may be another.
+    pd.testing.assert_frame_equal(renamed(old.lessons_), new.lessons_, check_exact=True)
+    for name in ("history_", "scores_", "gains_"):
+        first, second = renamed(getattr(old, name)), getattr(new, name)
+        pd.testing.assert_frame_equal(first, second, rtol=1e-10, atol=1e-12)
     for first, second in zip(old.estimators_, new.estimators_, strict=True):
         np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     np.testing.assert_array_equal(old.predict(X), new.predict(X))
     if hasattr(old, "predict_proba"):
-        np.testing.assert_array_equal(old.predict_proba(X), new.predict_proba(X))
+        # The final estimator is found by the same sums, added silo by silo.
+        np.testing.assert_allclose(
+            old.predict_proba(X), new.predict_proba(X), rtol=0, atol=1e-12
+        )
 
 
 def test_these_fits_teach_and_are_refused():

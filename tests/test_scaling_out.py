@@ -161,7 +161,7 @@ def test_rows_are_aligned_when_they_arrive(container):
 def test_a_task_says_how_large_it_is_and_survives_the_way():
     X = TABLE.to_numpy()
     rows = np.arange(len(X))
-    task = make_task(X, LABELS.to_numpy(), None, rows % 3, np.ones(len(X)), rows)
+    task = make_task(X, LABELS.to_numpy(), rows % 3, np.ones(len(X)), rows)
     assert sys.getsizeof(task) > 2 * X.nbytes
     again = pickle.loads(pickle.dumps(task))
     np.testing.assert_array_equal(again.Z, task.Z)

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,26 +14,10 @@ from sklearn.pipeline import Pipeline
 
 from skcoop._members._columns_read import labels_of, parts_of
 from skcoop._tables._frames import FloatMatrix
-from skcoop._tables._task import Task
 
 # A column of at most so many values, each of which occurs so often on average, may be
 # one of codes. Counts with gaps are taken for codes, too: that makes them coarser.
 _MOST_VALUES, _OCCURRENCES = 20, 5
-
-
-def with_codes_recognised(task: Task, fitted: Sequence[Any]) -> Task:
-    """Note columns of numbers that are codes to a fitted member, or look like it.
-
-    Returns
-    -------
-    task : Task
-        Another one: processes may hold a copy of the first.
-    """
-    permissions = copy(task.permissions)
-    found = [look_like_codes(task.Z[task.silo(k)]) for k in np.unique(task.silos)]
-    found += [encoded_columns(model, task.codec.names) for model in fitted]
-    permissions.coded = permissions.coded | np.any(found, axis=0)
-    return replace(task, permissions=permissions)
 
 
 def look_like_codes(Z: FloatMatrix) -> NDArray[np.bool_]:

@@ -13,15 +13,10 @@ import numpy as np
 from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn import config_context
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from skcoop._cooperative._logistic_by_sums import (
-    LossSums,
-    added,
-    as_classifier,
-    loss_sums,
-    newton,
-)
+from skcoop._cooperative._logistic_by_sums import as_classifier
 from skcoop._members._kinds import advice, is_a
 from skcoop._members._member import (
     FittedMember,
@@ -30,7 +25,7 @@ from skcoop._members._member import (
     weight_parameter,
 )
 from skcoop._members._predictions import top_class
-from skcoop._tables._task import Task
+from skcoop._members._scores import RowAnswers
 from skcoop._utils._errors import named
 from skcoop._utils._parallel import delayed, in_parallel
 
@@ -72,6 +67,47 @@ def stacked(proba: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Whose predictions are combined, and as of when.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Numbers of the members.
+    when : {"start", "path", "now"}
+        Before any lesson, on the path that each fold scores, or as they are now.
+    forgotten : frozenset of int
+        Members that are as at the start: what they learned was lost.
+    """
+
+    members: tuple[int, ...]
+    when: str
+    forgotten: frozenset[int] = frozenset()
+
+
+@dataclass
+class Problem:
+    """A final estimator to be found, and where the search for it is.
+
+    Attributes
+    ----------
+    choice : Choice
+        What it reads.
+    fold : int
+        The fold that it does not learn from, -1 for none.
+    classes : ndarray of int
+        The classes that it can tell apart.
+    W : ndarray of shape (n_outputs, n_inputs + 1)
+        Its coefficients.
+    """
+
+    choice: Choice
+    fold: int
+    classes: NDArray[np.intp]
+    W: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Combiner:
     """One way to combine members: a vote, or a final estimator.
 
@@ -94,60 +130,47 @@ class Combiner:
         """Whether a final estimator combines the members."""
         return not isinstance(self.combine, str) or self.combine == "stack"
 
-    def fit(
-        self, task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]
-    ) -> Any | None:
+    def fit(self, answers: RowAnswers) -> Any | None:
         """Train the final estimator on out-of-fold predictions; None for a vote.
 
         Parameters
         ----------
-        task : Task
-            The rows.
-        proba : ndarray of shape (n_members, n_samples, n_classes)
-            The members' out-of-fold predictions.
-        rows : ndarray of bool, shape (n_samples,)
-            The rows to learn from.
+        answers : RowAnswers
+            Rows and the members' predictions, (n_members, n_samples, n_classes).
         """
         if not self.stacks:
             return None
-        own = isinstance(self.combine, str)
-        if own and len(np.unique(task.silos)) > 1 and len(np.unique(task.y[rows])) > 1:
-            return _logistic_by_sums(task, proba, rows)
+        task, own = answers.task, isinstance(self.combine, str)
         final = LogisticRegression() if own else self.combine
         who = who_combines(final)
         with named(who, "copied"):
             final = set_seeds(final, self.seed)
-        weights, metadata = task.weights[rows], {}
+        weights, metadata = task.weights, {}
         if not (weights == weights[0]).all():
             parameter = weight_parameter(final)
             metadata = {} if parameter is None else {parameter: weights}
         # scikit-learn 1.6 fits LogisticRegression through joblib.
         at_home = parallel_config("sequential") if own else nullcontext()
         # The weights go to the last step by its name, whoever has requested what.
-        features = stacked(proba[:, rows])
+        features = stacked(answers.proba)
         with (
             at_home,
             config_context(enable_metadata_routing=False),
             named(who, f"fitted on {len(features)} rows"),
         ):
-            return fit_any_labels(final, features, task.y[rows], metadata)
+            return fit_any_labels(final, features, task.y, metadata)
 
     def out_of_fold(
-        self,
-        task: Task,
-        by_fold: Sequence[NDArray[np.float64]],
-        learned_from: NDArray[np.bool_],
+        self, answers: RowAnswers, by_fold: Sequence[NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        """Return what the members say together of each fold, learned from the others.
+        """Return what final estimators say of each fold, learned from the others.
 
         Parameters
         ----------
-        task : Task
+        answers : RowAnswers
             The rows.
         by_fold : list of ndarray of shape (n_members, n_samples, n_classes)
             The members' predictions, as each fold is to see them.
-        learned_from : ndarray of bool, shape (n_samples,)
-            The rows that a final estimator may learn from.
 
         Returns
         -------
@@ -155,56 +178,47 @@ class Combiner:
             Probabilities; votes for one class where there are none.
         """
         calls = (
-            delayed(self._fit_and_predict)(task, proba, fold, learned_from)
+            delayed(self._fit_and_predict)(answers, proba, fold)
             for fold, proba in enumerate(by_fold)
         )
         # The default final estimator takes no longer than to send it somewhere.
         jobs = 1 if isinstance(self.combine, str) else self.n_jobs
         combined = np.zeros(by_fold[0].shape[1:])
         for fold, said in enumerate(in_parallel(calls, jobs)):
-            combined[task.folds == fold] = said
+            combined[answers.task.folds == fold] = said
         return combined
 
     def _fit_and_predict(
-        self,
-        task: Task,
-        proba: NDArray[np.float64],
-        fold: int,
-        learned_from: NDArray[np.bool_],
+        self, answers: RowAnswers, proba: NDArray[np.float64], fold: int
     ) -> NDArray[np.float64]:
-        held_out = task.folds == fold
-        if not self.stacks:
-            return self.vote(proba[:, held_out])
-        final = self.fit(task, proba, learned_from & ~held_out)
-        asked = FittedMember(
-            "final estimator", final, task.classes, who_combines(final)
-        )
-        return asked.predict_proba(stacked(proba[:, held_out]))
-
-    def vote(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean probability, or the majority with probability one."""
-        if self.combine == "soft":
-            return soft_vote(proba)
-        return np.eye(proba.shape[2])[hard_vote(proba)]
+        task = answers.task
+        others, own = np.flatnonzero(task.folds != fold), task.in_fold(fold)
+        rest = RowAnswers(task.part(others), answers.rows[others], proba[:, others])
+        return said_by(self.fit(rest), proba[:, own], task.classes)
 
 
-def _logistic_by_sums(
-    task: Task, proba: NDArray[np.float64], rows: NDArray[np.bool_]
-) -> LogisticRegression:
-    """Fit the default final estimator without bringing rows of two silos together."""
-    classes, codes = np.unique(task.codes[rows], return_inverse=True)
-    features, weights = stacked(proba[:, rows]), task.weights[rows]
-    silos = [
-        (features[own], codes[own], weights[own])
-        for silo in np.unique(task.silos[rows])
-        for own in [task.silos[rows] == silo]
-    ]
+def said_by(
+    final: Any, proba: NDArray[np.float64], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Ask a final estimator about the members' predictions."""
+    asked = FittedMember("final estimator", final, classes, who_combines(final))
+    return asked.predict_proba(stacked(proba))
 
-    def sums_at(W: NDArray[np.float64]) -> LossSums:
-        return added(loss_sums(*own, W) for own in silos)
 
-    W = newton(sums_at, features.shape[1], len(classes))
-    return as_classifier(W, task.classes[classes])
+def final_of(problem: Problem, classes: NDArray[Any]) -> Any:
+    """Return the final estimator that has been found."""
+    known = classes[problem.classes]
+    if len(known) > 1:
+        return as_classifier(problem.W, known)
+    nothing = np.zeros((1, problem.W.shape[1] - 1))
+    return DummyClassifier().fit(nothing, known)
+
+
+def soft_or_hard(how: str, proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean probability, or the majority with probability one."""
+    if how == "soft":
+        return soft_vote(proba)
+    return np.eye(proba.shape[2])[hard_vote(proba)]
 
 
 def check_combine(combine: Any) -> None:

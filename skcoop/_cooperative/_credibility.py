@@ -15,11 +15,67 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._members._member import Member
 from skcoop._tables._task import Task
 
 # Members from elsewhere that must know about a silo's rows before they are doubted.
 _LEAST_VOICES = 2
+
+
+@dataclass
+class Standing:
+    """What one silo counts of its rows and of what the members say about them.
+
+    Attributes
+    ----------
+    counts : ndarray of int, shape (n_classes, n_folds)
+        Number of rows.
+    weights : ndarray of shape (n_classes,)
+        Weight of the rows.
+    right : ndarray of shape (n_members, n_classes)
+        Weight of the rows that each member has right.
+    named : ndarray of bool, shape (n_members, n_classes)
+        Classes that each member gives to some row.
+    """
+
+    counts: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    right: NDArray[np.float64]
+    named: NDArray[np.bool_]
+
+
+def standing(task: Task, answers: NDArray[np.intp]) -> Standing:
+    """Count a silo's rows, and how many of them each member has right.
+
+    Parameters
+    ----------
+    task : Task
+        The rows.
+    answers : ndarray of int, shape (n_members, n_samples)
+        The class that each member gives to each row, judged out of sample.
+    """
+    n_classes = len(task.classes)
+    cells = task.codes * task.n_folds + task.folds
+    counts = np.bincount(cells, minlength=n_classes * task.n_folds)
+    right = [
+        np.bincount(task.codes, task.weights * (said == task.codes), n_classes)
+        for said in answers
+    ]
+    return Standing(
+        counts.reshape(n_classes, task.n_folds),
+        np.bincount(task.codes, task.weights, n_classes).astype(np.float64),
+        np.array(right, dtype=np.float64),
+        np.array([np.isin(np.arange(n_classes), said) for said in answers]),
+    )
+
+
+def no_standing(n_members: int, n_classes: int, n_folds: int) -> Standing:
+    """Return the counts of a silo that is not there."""
+    return Standing(
+        np.zeros((n_classes, n_folds), dtype=np.intp),
+        np.zeros(n_classes),
+        np.zeros((n_members, n_classes)),
+        np.zeros((n_members, n_classes), dtype=bool),
+    )
 
 
 @dataclass
@@ -66,8 +122,10 @@ class Credibility:
             for silo in np.flatnonzero(~self.credible).tolist()
         }
 
-    def witnessed(self, task: Task, right: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Mark the rows that a student may be taught about.
+    def witnessed(
+        self, task: Task, silo: int, right: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Mark the rows of a silo that a student may be taught about.
 
         The labels of a silo about which the others are right more often than chance are
         believed. Elsewhere somebody must bear witness to a label: a member that has it
@@ -79,6 +137,8 @@ class Credibility:
         ----------
         task : Task
             The rows.
+        silo : int
+            The silo that holds them.
         right : ndarray of bool, shape (n_members, n_samples)
             Whether each member is right about each row, judged out of sample.
 
@@ -87,18 +147,19 @@ class Credibility:
         witnessed : ndarray of bool, shape (n_members, n_samples)
             By student and row.
         """
-        apart = self.members[:, None] & (self.homes[:, None] != task.silos)
+        if not self.credible[silo]:
+            return np.zeros_like(right)
+        apart = (self.members & (self.homes != silo))[:, None]
         able = apart & self.knows[:, task.codes]
         right = apart & right
-        with np.errstate(invalid="ignore"):  # where nothing can be told
-            at_its_word = self.agreement > 1.0 / self.knows.shape[1]
-        needed = (able.sum(axis=0) > able) & ~at_its_word[task.silos]
+        at_its_word = self.agreement[silo] > 1.0 / self.knows.shape[1]
+        needed = (able.sum(axis=0) > able) & ~at_its_word
         there = right.sum(axis=0) > right
-        return np.asarray(self.credible[task.silos] & (there | ~needed))
+        return np.asarray(there | ~needed)
 
 
 def credible_silos(
-    task: Task, members: Sequence[Member], answers: NDArray[np.intp]
+    standings: Sequence[Standing], homes: NDArray[np.intp]
 ) -> Credibility:
     """Tell which silos are not contradicted by members from elsewhere.
 
@@ -109,40 +170,38 @@ def credible_silos(
 
     Parameters
     ----------
-    task : Task
-        The rows.
-    members : list of Member
-        All members.
-    answers : ndarray of int, shape (n_members, n_samples)
-        The class that each member gives to each row, judged out of sample.
+    standings : list of Standing
+        What each silo counts.
+    homes : ndarray of int, shape (n_members,)
+        The silo of each member, -1 for a guest.
 
     Returns
     -------
     credibility : Credibility
         What was found; a single table is believed.
     """
-    homes = np.array([task.home(member.rows) for member in members])
-    counts = _by_silo(task, np.ones(len(task.y)))
-    present = counts > 0
-    knows = np.array([np.isin(np.arange(len(task.classes)), said) for said in answers])
+    counts = np.array([own.counts for own in standings])  # (silos, classes, folds)
+    rows = counts.sum(axis=2)
+    present = rows > 0
+    knows = np.any([own.named for own in standings], axis=0)
     knows[homes >= 0] |= present[homes[homes >= 0]]
-    chance = 1.0 / len(task.classes)
-    rarest = np.where(present, counts, np.inf).min(axis=1)
+    chance = 1.0 / present.shape[1]
+    rarest = np.where(present, rows, np.inf).min(axis=1)
     found = Credibility(
-        agreement=np.full(len(counts), np.nan),
+        agreement=np.full(len(rows), np.nan),
         least=chance - np.sqrt(chance * (1.0 - chance) / rarest),
-        credible=np.ones(len(counts), dtype=bool),
+        credible=np.ones(len(rows), dtype=bool),
         homes=homes,
         knows=knows,
     )
-    if (task.silos == task.silos[0]).all():
+    if len(rows) == 1:
         return found
-    recalls = _mean_recalls(task, answers, present, knows)
-    recalls[homes[:, None] == np.arange(len(counts))] = np.nan  # at home
+    recalls = _mean_recalls(standings, knows)
+    recalls[homes[:, None] == np.arange(len(rows))] = np.nan  # at home
     while True:
         heard = np.where(found.members[:, None], recalls, np.nan)
         judged = found.credible & ((~np.isnan(heard)).sum(axis=0) >= _LEAST_VOICES)
-        judged &= _others_have_all_classes(task, found.credible)
+        judged &= _others_have_all_classes(counts, found.credible)
         found.agreement[judged] = np.nanmean(heard[:, judged], axis=0)
         margins = np.where(judged, found.agreement - found.least, np.inf)
         worst = int(margins.argmin())
@@ -153,46 +212,32 @@ def credible_silos(
 
 
 def _mean_recalls(
-    task: Task,
-    answers: NDArray[np.intp],
-    present: NDArray[np.bool_],
-    knows: NDArray[np.bool_],
+    standings: Sequence[Standing], knows: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return each member's mean recall in each silo, of shape (n_members, n_silos).
 
     It is taken over the classes that the silo has and that the member can know; NaN for
     fewer than two of these, where a constant answer is as good as knowledge.
     """
-    totals = np.where(present, _by_silo(task, task.weights), 1.0)
-    recalls = np.full((len(answers), len(present)), np.nan)
-    for k, said in enumerate(answers):
-        recall = _by_silo(task, task.weights * (said == task.codes)) / totals
-        judged = present & knows[k]
+    recalls = np.full((len(knows), len(standings)), np.nan)
+    for silo, own in enumerate(standings):
+        present = own.counts.any(axis=1)
+        recall = own.right / np.where(present, own.weights, 1.0)  # (members, classes)
+        judged = present & knows
         several = judged.sum(axis=1) > 1
         means = (recall * judged).sum(axis=1) / np.maximum(judged.sum(axis=1), 1)
-        recalls[k, several] = means[several]
+        recalls[several, silo] = means[several]
     return recalls
 
 
 def _others_have_all_classes(
-    task: Task, credible: NDArray[np.bool_]
+    counts: NDArray[np.intp], credible: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Mark silos without which rows of each class are left, in two folds.
 
     Nobody else could say what a class is that one silo alone has, and whoever learns
     and judges by the rest needs rows of it to do so.
     """
-    shape = len(credible), len(task.classes), task.n_folds
-    cells = np.ravel_multi_index((task.silos, task.codes, task.folds), shape)
-    there = np.bincount(cells, minlength=np.prod(shape)).reshape(shape) > 0
-    left = there & credible[:, None, None]
+    left = (counts > 0) & credible[:, None, None]
     without = (left.sum(axis=0) > left).sum(axis=2)  # (n_silos, n_classes)
     return np.asarray((without >= 2).all(axis=1))
-
-
-def _by_silo(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum values of rows, of shape (n_silos, n_classes)."""
-    shape = int(task.silos.max()) + 1, len(task.classes)
-    cells = task.silos * shape[1] + task.codes
-    sums = np.bincount(cells, values, shape[0] * shape[1]).astype(np.float64)
-    return sums.reshape(shape)

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -21,7 +21,6 @@ from skcoop._compat import (
     StrOptions,
     _fit_context,
 )
-from skcoop._cooperative._coded_columns import with_codes_recognised
 from skcoop._cooperative._combine import (
     Combiner,
     check_combine,
@@ -30,43 +29,31 @@ from skcoop._cooperative._combine import (
     stacked,
     who_combines,
 )
-from skcoop._cooperative._credibility import credible_silos
-from skcoop._cooperative._deficiencies import (
-    pairs_with_news,
-    qualified_teachers,
-    rehearsed_rows,
-)
-from skcoop._cooperative._engines import check_engine, make_engine
-from skcoop._cooperative._fitting import (
-    Judgement,
-    cross_fit,
-    fit_members,
-    refit_members,
-)
-from skcoop._cooperative._gate import Gate
-from skcoop._cooperative._history import Record
-from skcoop._cooperative._honest_gains import HonestGains
-from skcoop._cooperative._lessons import Lessons, no_lessons, translate
+from skcoop._cooperative._course import Outcome
+from skcoop._cooperative._engines import check_engine
+from skcoop._cooperative._history import lesson_table
+from skcoop._cooperative._layout import lay_out
+from skcoop._cooperative._plan import Plan, Rules
 from skcoop._cooperative._private_columns import keep_at_home
-from skcoop._cooperative._silo_column import check_owners, check_silo, split_silo_column
-from skcoop._cooperative._teaching import ask_teachers, choose_teachers
+from skcoop._cooperative._rounds import cooperate
+from skcoop._cooperative._silo_column import (
+    Owners,
+    check_homes,
+    find_owners,
+    known_labels,
+    one_silo,
+    split_silo_column,
+)
+from skcoop._cooperative._silos import LocalSilos
 from skcoop._cooperative._training_rows import TrainingRows
+from skcoop._cooperative._watch import FitWatch
 from skcoop._members._checks import check_classes, check_estimators, check_weights
-from skcoop._members._columns_read import check_frozen, find_columns
+from skcoop._members._columns_read import check_frozen
 from skcoop._members._ensemble import MemberEnsemble, by_name
 from skcoop._members._fit_parameters import rows_of_each
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._labels import check_labels
-from skcoop._members._member import (
-    Member,
-    Teachers,
-    make_member,
-)
-from skcoop._members._predictions import (
-    class_probabilities,
-    predicted_labels,
-    top_class,
-)
+from skcoop._members._predictions import class_probabilities, predicted_labels
 from skcoop._members._routing import route_fit_parameters
 from skcoop._members._scores import Score
 from skcoop._tables._checks import check_table
@@ -74,7 +61,7 @@ from skcoop._tables._permissions import Permissions
 from skcoop._tables._schema import TableSchema
 from skcoop._tables._task import Task, make_task
 from skcoop._utils._errors import named
-from skcoop._utils._progress import Clock, start
+from skcoop._utils._progress import start
 from skcoop._utils._warnings import warn
 
 
@@ -152,8 +139,15 @@ class CooperativeDistiller(MemberEnsemble):
         combines without teaching.
 
     silo_column : str, default=None
-        Column of a data frame X that names the member which owns each row. Members
-        never see it, and ``predict`` does not need it.
+        Column of a data frame X that names the silo of each row, by default by the
+        member that owns it. Members never see it, and ``predict`` does not need it.
+
+    silo_members : dict, default=None
+        For each silo's label, the list of names of the members that live there and
+        train on its rows. Several may live at one; a silo with an empty list only
+        judges and gives lessons; a member that lives nowhere must be a
+        :class:`~sklearn.frozen.FrozenEstimator`. By default each silo bears its
+        member's name.
 
     private_columns : list, default=None
         Columns whose values stay in their silos, by label (for an array also by
@@ -341,6 +335,7 @@ class CooperativeDistiller(MemberEnsemble):
         "categorical_features": ["array-like", None],
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "silo_column": "no_validation",
+        "silo_members": [dict, None],
         "private_columns": ["array-like", None],
         "min_distance": [Interval(Real, 0, None, closed="left")],
         "cv": ["cv_object"],
@@ -353,6 +348,9 @@ class CooperativeDistiller(MemberEnsemble):
         "verbose": ["verbose"],
     }
 
+    # Steps that comparisons replace.
+    _rules: ClassVar[Rules] = Rules()
+
     def __init__(
         self,
         estimators: Any,
@@ -364,6 +362,7 @@ class CooperativeDistiller(MemberEnsemble):
         categorical_features: Any = None,
         n_rounds: int = 3,
         silo_column: Any = None,
+        silo_members: Any = None,
         private_columns: Any = None,
         min_distance: float = 0.0,
         cv: Any = 5,
@@ -383,6 +382,7 @@ class CooperativeDistiller(MemberEnsemble):
         self.categorical_features = categorical_features
         self.n_rounds = n_rounds
         self.silo_column = silo_column
+        self.silo_members = silo_members
         self.private_columns = private_columns
         self.min_distance = min_distance
         self.cv = cv
@@ -414,8 +414,9 @@ class CooperativeDistiller(MemberEnsemble):
         y : array-like of shape (n_samples,)
             Class of each row; none may be missing.
         silos : array-like of shape (n_samples,), default=None
-            Name of the member that owns each row. Without silos, here or in
-            `silo_column`, every member trains on all rows.
+            Label of the silo of each row: by default the name of the member that owns
+            it, see `silo_members`. Without silos, here or in `silo_column`, every
+            member trains on all rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, passed to the members that take it and used in all
             scores. A lesson has the weight of the row that it was made from; a row of
@@ -439,132 +440,41 @@ class CooperativeDistiller(MemberEnsemble):
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         data = {"X": X, "y": y, "metadata": weights}
         progress = start(self, n_parts=2 + self._n_rounds(), **data)
-        clock = Clock(self, self._n_rounds())
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        task, members, rows = self._read(X, y, silos, sample_weight, params, seed)
-        jobs = {"n_jobs": self.n_jobs}
-
-        # 1. Fit every member on its own rows.
-        initial = fit_members(task, members, progress, **jobs)
-        find_columns(task, members, initial)
-        if self.categorical_features is None:
-            task = with_codes_recognised(task, initial)
-        engine = make_engine(self.counterfactuals, task)
-        gate = Gate(Score(self.scoring), self.accept)
-        combiner = Combiner(self.combine, seed, self.n_jobs)
-        students = np.array([not member.frozen for member in members])
-
-        # 2. Judge every member on every row by a copy that did not see the row.
-        everyone = [(k, None) for k in range(len(members))]
-        part = progress.part("judge members").begin()
-        unimproved = cross_fit(task, members, everyone, forgive=False, **jobs)
-        part.end()
-        clock.say(f"{len(members)} members fitted and judged")
-
-        judgements = list(unimproved)
-        # Silos that the others contradict neither teach nor judge.
-        said = top_class(np.array([j.proba for j in judgements]))
-        belief = credible_silos(task, members, said)
-        doubts = belief.doubts([member.name for member in members])
-        if doubts:
-            warn(
-                "Silos that the others contradict are set aside. Check their labels; a "
-                "place where another rule holds looks the same:\n"
-                + "\n".join(doubts.values())
-            )
-        task.judges = belief.credible[task.silos]
-        students &= [gate.judges(task, member).any() for member in members]
-        teaching = Teachers(members)
-        teachers = teaching.ask([judgement.fold_models for judgement in judgements])
-        lessons = [no_lessons(task.Z.shape[1]) for _ in members]
-        scores = gate.present_scores(task, members, judgements)
-        record = Record(task, members, rows, scores, gate.score.name)
-        record.set_aside(doubts)
-        honest = HonestGains(task, members, judgements, gate)
-        judged = initial, unimproved, judgements
-        changed = np.ones(len(members), dtype=bool)
-        for number in range(1, self._n_rounds() + 1):
-            part = progress.part("round").begin(**data)
-            # 3. Deficiencies: rows that a student has wrong and a teacher has right;
-            # and as many rows of others that it has right, lest it forgets them.
-            said = top_class(np.array([j.proba for j in judgements]))
-            pairs = pairs_with_news(students, teachers & belief.members, changed)
-            taught = belief.witnessed(task, said == task.codes)
-            deficiencies = qualified_teachers(task, said, pairs, taught)
-            rehearsed = rehearsed_rows(
-                task, members, deficiencies, said, pairs, taught, seed + number
-            )
-
-            # 4. Each chosen teacher answers with a quintessential counterfactual.
-            chosen = choose_teachers(
-                task,
-                deficiencies | rehearsed,
-                max_lessons=self.max_lessons,
-                seed=seed + number,
-            )
-            fold_models = [judgement.fold_models for judgement in judgements]
-            answers = ask_teachers(
-                task,
-                members,
-                fold_models,
-                chosen,
-                engine,
-                self.alpha,
-                seed + number,
-                **jobs,
-            )
-
-            # 5. Translate the answers into each student's feature space.
-            proposed = translate(
-                task, members, chosen, answers, number, self.min_distance
-            )
-
-            # 6. and 7. Refit the students; keep what is better on unseen rows.
-            verdicts = gate.decide(
-                task,
-                members,
-                judgements,
-                lessons,
-                proposed,
-                blindly=self.accept is None and not combiner.stacks,
-                **jobs,
-            )
-            honest.follow(verdicts)
-            record.add_round(number, deficiencies, chosen, answers, proposed, verdicts)
-            # 8. Repeat with improved members as teachers while half of them improve:
-            # few improve by luck alone.
-            improved = [k for k, verdict in verdicts.items() if verdict.accepted]
-            for k in improved:
-                lessons[k], judgements[k] = verdicts[k].lessons, verdicts[k].judgement
-            teachers = teaching.ask([judgement.fold_models for judgement in judgements])
-            clock.say_round(number, len(improved), len(verdicts), lessons)
-            stop = part.end(
-                **data,
-                reconstruction_attributes=lambda: self._outcome(
-                    task,
-                    members,
-                    *judged,
-                    list(lessons),
-                    record.copy(),
-                    honest.copy(),
-                    combiner,
-                ),
-            )
-            if stop or 2 * len(improved) < len(verdicts) or not improved:
-                break
-            changed = np.isin(np.arange(len(members)), improved)
-
-        # 9. Fit the improved members on everything and combine them.
-        outcome = self._outcome(
-            task, members, *judged, lessons, record, honest, combiner
+        task, rows, owners, parameters = self._read(X, y, silos, sample_weight, params)
+        plan = self._plan(task, owners, seed)
+        watch = FitWatch(self, progress, data, plan)
+        laid_out = lay_out(
+            plan,
+            check_estimators(self.estimators),
+            task,
+            rows,
+            owners.of_rows[rows],
+            parameters,
+            watch.parts,
         )
-        if record.failures():
+        schema = TableSchema(task.X)
+
+        def attributes(outcome: Outcome) -> dict[str, Any]:
+            lessons = lesson_table(laid_out, outcome.forgotten)
+            return self._attributes(outcome, plan, schema, lessons)
+
+        watch.attributes = attributes
+        outcome = cooperate(
+            LocalSilos(laid_out, self.n_jobs),
+            plan,
+            Combiner(self.combine, seed, self.n_jobs),
+            self._n_rounds(),
+            watch,
+        )
+        if outcome.failures:
             warn(
                 "Some teaching failed; each member keeps its last good version and "
-                "history_ has the details:\n" + "\n".join(record.failures())
+                "history_ has the details:\n" + "\n".join(outcome.failures)
             )
-        sources = outcome["lessons_"]["source_row"].unique()
-        self.__dict__.update(outcome, _training_rows=TrainingRows(X, sources))
+        fitted = attributes(outcome)
+        sources = fitted["lessons_"]["source_row"].unique()
+        self.__dict__.update(fitted, _training_rows=TrainingRows(X, sources))
         progress.end(**data)
         return self
 
@@ -579,15 +489,27 @@ class CooperativeDistiller(MemberEnsemble):
         silos: Any,
         sample_weight: Any,
         params: dict[str, Any],
-        seed: int,
-    ) -> tuple[Task, list[Member], NDArray[np.intp]]:
-        """Check what was handed in and lay it out for the steps."""
+    ) -> tuple[Task, NDArray[np.intp], Owners, list[dict[str, Any]]]:
+        """Check what was handed in.
+
+        Returns
+        -------
+        task : Task
+            The rows that take part.
+        rows : ndarray of int
+            Their places in X.
+        owners : Owners
+            Whose row is whose, for all rows of X.
+        parameters : list of dict
+            By member, parameters of its ``fit`` for the rows of the task.
+        """
         estimators = check_estimators(self.estimators)
         check_combine(self.combine)
         check_engine(self.counterfactuals)
-        names = [name for name, _ in self.estimators]
-        self._validate_names(names)
-        X, silos = split_silo_column(X, self.silo_column, silos, names)
+        self._validate_names([name for name, _ in self.estimators])
+        X, silos = split_silo_column(
+            X, self.silo_column, silos, known_labels(self.estimators, self.silo_members)
+        )
         # First the labels: checking them resets what is known of the columns.
         y = check_labels(self, y)
         X = check_table(self, X, reset=True)
@@ -596,94 +518,87 @@ class CooperativeDistiller(MemberEnsemble):
         if sample_weight is not None:
             sample_weight = weights
         routed = route_fit_parameters(self, estimators, sample_weight, params)
-        owners = None
-        taking_part = weights > 0
-        if silos is not None:
-            owners = check_owners(silos, len(y), self.estimators)
-            # The rows of a dropped member leave with it.
-            taking_part &= owners >= 0
-        rows = np.flatnonzero(taking_part)
+        apart = silos is not None
+        if self.silo_members is not None and not apart:
+            raise ValueError(
+                "silo_members says who lives where, but not whose row is whose: pass "
+                "silo_column or fit(..., silos=...), or leave silo_members out."
+            )
+        owners = (
+            find_owners(silos, weights > 0, self.estimators, self.silo_members)
+            if apart
+            else one_silo(weights > 0, [name for name, _ in estimators])
+        )
+        rows = np.flatnonzero(owners.of_rows >= 0)
         check_classes(self, y[rows])
-        folds = fold_of_each_row(self.cv, X, y, owners, routed["cv"]["split"], rows)
-        task = make_task(X, y, owners, folds, weights, rows)
+        folds = fold_of_each_row(
+            self.cv,
+            X,
+            y,
+            owners.of_rows if apart else None,
+            routed["cv"]["split"],
+            rows,
+        )
+        task = make_task(X, y, folds, weights, rows)
         task.permissions = Permissions(
             task.codec,
             self.features_to_vary,
             self.permitted_range,
             self.categorical_features,
         )
-        keep_at_home(task, self.private_columns, silos=owners is not None)
-
-        members = []
-        for number, (name, estimator) in enumerate(estimators):
+        of_rows = owners.of_rows[rows]
+        keep_at_home(task, self.private_columns, of_rows if apart else None)
+        for name, estimator in estimators:
             check_frozen(name, estimator, task.X, task.classes)
-            own = np.arange(len(rows))
-            if owners is not None:
-                own = task.silo(number)
-            metadata = rows_of_each(routed[name]["fit"], rows, len(y))
-            member = make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
-            check_silo(member, task.y)
-            members.append(member)
-        return task, members, rows
-
-    def _outcome(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        initial: Sequence[Any],
-        unimproved: Sequence[Judgement],
-        judgements: Sequence[Judgement],
-        lessons: list[Lessons],
-        record: Record,
-        honest: HonestGains,
-        combiner: Combiner,
-    ) -> dict[str, Any]:
-        """Return the fitted attributes of a fit that ends here."""
-        fitted = self._fit_improved(task, members, initial, lessons, record, honest)
-        # What a member never learned must not be counted on.
-        present = [
-            before if model is first else now
-            for model, first, before, now in zip(
-                fitted, initial, unimproved, judgements, strict=True
-            )
+        check_homes(estimators, owners, task.y, of_rows)
+        parameters = [
+            rows_of_each(routed[name]["fit"], rows, len(y)) for name, _ in estimators
         ]
-        proba = np.array([judgement.proba for judgement in present])
-        all_by_name = by_name((name, "drop") for name, _ in self.estimators)
-        all_by_name.update(zip([m.name for m in members], fitted, strict=True))
-        return {
-            "classes_": task.classes,
-            "_schema": TableSchema(task.X),
-            "lessons_": record.lesson_table(lessons),
-            "history_": record.history(),
-            "scores_": record.score_table(),
-            "gains_": honest.table(combiner),
-            "initial_estimators_": list(initial),
-            "named_estimators_": all_by_name,
-            "final_estimator_": combiner.fit(task, proba, task.judges),
-            "estimators_": list(fitted),
-        }
+        return task, rows, owners, parameters
 
-    def _fit_improved(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        initial: Sequence[Any],
-        lessons: list[Lessons],
-        record: Record,
-        honest: HonestGains,
-    ) -> list[Any]:
-        """Fit the members that learned something on all their rows and lessons."""
-        taught = {k: kept for k, kept in enumerate(lessons) if len(kept)}
-        refitted = refit_members(task, members, taught, n_jobs=self.n_jobs)
-        fitted = list(initial)
-        for k, model in refitted.items():
-            if isinstance(model, str):
-                record.note_failure(k, model)
-                honest.forget(k)
-                lessons[k] = no_lessons(task.Z.shape[1])
-            else:
-                fitted[k] = model
-        return fitted
+    def _plan(self, task: Task, owners: Owners, seed: int) -> Plan:
+        """Say what all silos agree on."""
+        estimators = check_estimators(self.estimators)
+        homes = np.array([owners.homes.get(name, -1) for name, _ in estimators])
+        return Plan(
+            members=[name for name, _ in estimators],
+            homes=homes,
+            frozen=np.array([isinstance(e, FrozenEstimator) for _, e in estimators]),
+            silos=owners.silos,
+            classes=task.classes,
+            columns=task.codec.names,
+            n_folds=task.n_folds,
+            n_rows=len(task.y),
+            score=Score(self.scoring),
+            guests={k: e for k, (_, e) in enumerate(estimators) if homes[k] < 0},
+            accept=self.accept,
+            alpha=self.alpha,
+            min_distance=self.min_distance,
+            counterfactuals=self.counterfactuals,
+            max_lessons=self.max_lessons,
+            recognises_codes=self.categorical_features is None,
+            seed=seed,
+            rules=self._rules,
+        )
+
+    def _attributes(
+        self, outcome: Outcome, plan: Plan, schema: TableSchema, lessons: Any
+    ) -> dict[str, Any]:
+        """Return the fitted attributes of a fit that ends so."""
+        all_by_name = by_name((name, "drop") for name, _ in self.estimators)
+        all_by_name.update((plan.members[k], m) for k, m in outcome.improved.items())
+        return {
+            "classes_": plan.classes,
+            "_schema": schema,
+            "lessons_": lessons,
+            "history_": outcome.history,
+            "scores_": outcome.scores,
+            "gains_": outcome.gains,
+            "initial_estimators_": list(outcome.initial.values()),
+            "named_estimators_": all_by_name,
+            "final_estimator_": outcome.final_estimator,
+            "estimators_": list(outcome.improved.values()),
+        }
 
     @property
     def report_(self) -> Any:

@@ -1,10 +1,9 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fit and judge: members, their fold models, and their refits with lessons."""
+"""Fit members at home, with lessons or without, and let models judge rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,182 +15,119 @@ from skcoop._members._fit_parameters import rows_of_each
 from skcoop._members._member import FittedMember, Member, fit_model
 from skcoop._tables._frames import stack, take
 from skcoop._tables._task import Task
-from skcoop._utils._errors import describe, named
-from skcoop._utils._parallel import delayed, in_parallel
+from skcoop._utils._errors import able_to_travel, describe, named
 from skcoop._utils._progress import Progress
 
 
 @dataclass
-class Judgement:
-    """One member's answers for all rows, each by a copy that did not see the row.
+class Failure:
+    """What a member raised.
 
     Attributes
     ----------
-    fold_models : list of FittedMember
-        The member without each of the folds.
-    proba : ndarray of shape (n_samples, n_classes)
-        Out-of-fold probabilities.
-    failure : str
-        What a fold model raised, if one did; there are no fold models then.
+    said : str
+        The type of the error and its text; the text may quote cells of the silo's rows.
+    error : Exception or None
+        The error; None if it was raised on another machine.
     """
 
-    fold_models: list[FittedMember]
-    proba: NDArray[np.float64]
-    failure: str = ""
+    said: str
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Note an error, which may have been raised in another process."""
+        return cls(describe(error), able_to_travel(error))
 
 
-def fit_members(
-    task: Task, members: Sequence[Member], progress: Progress, *, n_jobs: int | None
-) -> list[Any]:
-    """Fit each member on all of its own rows."""
-    learners = [member for member in members if not member.frozen]
-    part = progress.part("fit members", len(learners)).begin()
-    parts = part.members([member.name for member in learners])
-    fitted = iter(
-        in_parallel(
-            (
-                delayed(_fit)(task, member, None, progress=own)
-                for member, own in zip(learners, parts, strict=True)
-            ),
-            n_jobs,
-        )
-    )
-    part.end()
-    # A frozen member stays the object that it is and travels nowhere.
-    models = [m.estimator if m.frozen else next(fitted) for m in members]
-    for member, model in zip(members, models, strict=True):
-        member.learn_from(model)
-    return models
-
-
-def refit_members(
-    task: Task,
-    members: Sequence[Member],
-    lessons: Mapping[int, Lessons],
-    *,
-    n_jobs: int | None,
-) -> dict[int, Any]:
-    """Fit students on all of their own rows and lessons.
-
-    Returns
-    -------
-    models : dict of int to classifier
-        The fitted models by number of the member; a text instead where it failed.
-    """
-    models = in_parallel(
-        (delayed(_try_to_fit)(task, members[k], own) for k, own in lessons.items()),
-        n_jobs,
-    )
-    return dict(zip(lessons, models, strict=True))
-
-
-def _try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
-    try:
-        return _fit(task, member, lessons)
-    except Exception as error:  # members are the user's: the last good version stays
-        return describe(error)
-
-
-def cross_fit(
-    task: Task,
-    members: Sequence[Member],
-    candidates: Iterable[tuple[int, Lessons | None]],
-    *,
-    forgive: bool,
-    n_jobs: int | None,
-) -> list[Judgement]:
-    """Fit a copy of members without each fold and let it answer for that fold.
-
-    Parameters
-    ----------
-    task : Task
-        The rows.
-    members : list of Member
-        All members.
-    candidates : list of (int, Lessons or None)
-        Numbers of the members to fit, each with the lessons to fit them with. A lesson
-        is left out of the copy that judges the row it was made from.
-    forgive : bool
-        Whether an error of a member is recorded instead of raised.
-    n_jobs : int or None
-        Number of parallel jobs.
-
-    Returns
-    -------
-    judgements : list of Judgement
-        One for each candidate.
-    """
-    candidates = list(candidates)
-    calls = (
-        delayed(_fit_and_answer)(task, members[k], lessons, fold, forgive)
-        for k, lessons in candidates
-        for fold in range(task.n_folds)
-    )
-    results = in_parallel(calls, n_jobs)
-    judgements = []
-    for position in range(len(candidates)):
-        own = results[position * task.n_folds : (position + 1) * task.n_folds]
-        failures = [result for result in own if isinstance(result, str)]
-        proba = np.zeros((len(task.y), len(task.classes)))
-        if failures:
-            judgements.append(Judgement([], proba, failures[0]))
-            continue
-        for fold, (_, answer) in enumerate(own):
-            proba[task.folds == fold] = answer
-        judgements.append(Judgement([copy for copy, _ in own], proba))
-    return judgements
-
-
-def _fit_and_answer(
-    task: Task, member: Member, lessons: Lessons | None, fold: int, forgive: bool
-) -> Any:
-    held_out = np.flatnonzero(task.folds == fold)
-    try:
-        model = _fit(task, member, lessons, fold)
-        copy = FittedMember(member.name, model, task.classes)
-        return copy, _judge(task, copy, held_out)
-    except Exception as error:
-        if not forgive:
-            raise
-        return describe(error)
-
-
-def _judge(
-    task: Task, copy: FittedMember, held_out: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    try:
-        return copy.predict_proba(take(task.X, held_out))
-    except Exception as error:
-        if task.silos.any():  # there is more than one
-            error.add_note("Members judge rows of all silos, which they have to read.")
-        raise
-
-
-def _fit(
+def fit_member(
     task: Task,
     member: Member,
     lessons: Lessons | None,
     fold: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Fit a copy of one member, without one fold if it is given."""
+    """Fit a copy of one member at home, without one fold if it is given."""
     if member.frozen:
         return member.estimator
-    rows = member.rows
+    rows = np.arange(len(task.y))
     if fold is not None:
-        rows = rows[task.folds[rows] != fold]
+        rows = np.flatnonzero(task.folds != fold)
         if not len(rows):
             raise ValueError(
                 f"Member {member.name!r} has no rows left when fold {fold} is held "
                 "out. Use fewer folds or a splitter that spreads its rows."
             )
-    sources, X = rows, take(task.X, rows)
-    if lessons is not None and fold is not None:
-        lessons = lessons.outside(task.folds, fold)
-    if lessons is not None and len(lessons):
-        sources = np.concatenate([rows, lessons.source])
+        lessons = None if lessons is None else lessons.outside(fold)
+    X, y = take(task.X, rows), task.y[rows]
+    metadata = rows_of_each(member.metadata, rows, len(task.y))
+    n_lessons = 0 if lessons is None else len(lessons)
+    if lessons is not None and n_lessons:
         X = stack(X, task.codec.decode(lessons.Z))
-    metadata = rows_of_each(member.metadata, sources, len(task.y))
-    step = f"fitted on {len(rows)} rows and {len(sources) - len(rows)} lessons"
+        y = np.concatenate([y, task.classes[lessons.label]])
+        for name, value in lessons.parameters.items():
+            metadata[name] = stack(metadata[name], value)
+    step = f"fitted on {len(rows)} rows and {n_lessons} lessons"
     with named(f"Member {member.name!r}", step):
-        return fit_model(member, X, task.y[sources], metadata, progress)
+        return fit_model(member, X, y, metadata, progress)
+
+
+def try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
+    """Fit a member on all its rows and lessons; return a failure where it fails."""
+    try:
+        return fit_member(task, member, lessons)
+    except Exception as error:  # members are the user's: the last good version stays
+        return Failure.of(error)
+
+
+def fit_fold_model(
+    task: Task, member: Member, lessons: Lessons | None, fold: int, held_out: bool
+) -> tuple[FittedMember, NDArray[np.float64]] | Failure:
+    """Fit a copy of a member without a fold, and let it judge the fold at home.
+
+    Parameters
+    ----------
+    task : Task
+        The rows of its home.
+    member : Member
+        The member.
+    lessons : Lessons or None
+        What to fit it with; a lesson is left out if the fold shows in it.
+    fold : int
+        The fold.
+    held_out : bool
+        Whether to leave the fold out.
+    """
+    try:
+        model = fit_member(task, member, lessons, fold if held_out else None)
+        asked = FittedMember(member.name, model, task.classes)
+        return asked, answers_for(task, asked, fold)
+    except Exception as error:  # for the caller to raise, or to note
+        return Failure.of(error)
+
+
+def judged_by(
+    task: Task, models: list[FittedMember]
+) -> list[NDArray[np.float64]] | Failure:
+    """Let a member's fold models judge the rows of a silo, each those of its fold."""
+    try:
+        return [answers_for(task, model, fold) for fold, model in enumerate(models)]
+    except Exception as error:  # for the caller to raise, or to note
+        error.add_note("Members judge rows of all silos, which they have to read.")
+        return Failure.of(error)
+
+
+def answers_for(task: Task, model: FittedMember, fold: int) -> NDArray[np.float64]:
+    """Return a model's probabilities for the rows of a fold, which may be none."""
+    rows = task.in_fold(fold)
+    if not len(rows):
+        return np.zeros((0, len(task.classes)))
+    return model.predict_proba(take(task.X, rows))
+
+
+def laid_out(task: Task, by_fold: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Bring the probabilities of all folds into the order of the rows."""
+    proba = np.zeros((len(task.y), len(task.classes)))
+    for fold, answers in enumerate(by_fold):
+        proba[task.in_fold(fold)] = answers
+    return proba

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skcoop._cooperative._fitting import Judgement, cross_fit
-from skcoop._cooperative._lessons import Lessons, without_duplicates
-from skcoop._members._member import Member
-from skcoop._members._scores import Score, gains, standard_error
-from skcoop._tables._task import Task
-from skcoop._utils._rounding import ROUNDING
+from skcoop._members._scores import FoldScores, Score, gains, is_clear, standard_error
+
+# By silo, what it says of a member's predictions: Sums, or RowAnswers.
+Parts = Mapping[int, Any]
 
 
 @dataclass
@@ -28,13 +27,8 @@ class Verdict:
         Whether the student keeps the refit.
     accepted_without : ndarray of bool, shape (n_folds,)
         The same, decided without each of the folds.
-    lessons : Lessons
-        The lessons that the student is fitted with from now on.
-    judgement : Judgement
-        Its out-of-fold predictions from now on.
-    tried : ndarray of shape (n_samples, n_classes) or None
-        Out-of-fold predictions of the refit, kept or not; None if there was no need of
-        them.
+    tried : dict or None
+        What silos say of the refit, kept or not; None if there was no need of it.
     score_before, score_after : float
         Out-of-fold score before and after the refit.
     standard_error : float
@@ -47,9 +41,7 @@ class Verdict:
 
     accepted: bool
     accepted_without: NDArray[np.bool_]
-    lessons: Lessons
-    judgement: Judgement
-    tried: NDArray[np.float64] | None
+    tried: Parts | None
     score_before: float
     score_after: float
     standard_error: float = np.nan
@@ -68,161 +60,113 @@ class Gate:
     accept : {"all", "own", "robust"} or None
         Rows that judge; ``"robust"`` wants a gain without any single silo, too; None
         keeps every refit.
+    homes : ndarray of int, shape (n_members,)
+        The silo of each member, -1 for a guest.
+    credible : ndarray of bool, shape (n_silos,)
+        Silos that judge.
+    n_folds : int
+        Number of folds.
+    is_clear : callable
+        Tells whether gains are more than luck.
     """
 
     score: Score
     accept: str | None
+    homes: NDArray[np.intp]
+    credible: NDArray[np.bool_]
+    n_folds: int
+    is_clear: Callable[[NDArray[np.float64]], bool] = is_clear
 
-    def judges(self, task: Task, member: Member) -> NDArray[np.bool_]:
-        """Mark the rows that judge a member's refit."""
-        if self.accept != "own":
-            return task.judges
-        own = np.zeros(len(task.y), dtype=bool)
-        own[member.rows] = True
-        return own & task.judges
+    def judges(self, member: int) -> list[int]:
+        """Return the silos that judge a member's refit."""
+        judges = self.credible.copy()
+        if self.accept == "own":
+            judges &= np.arange(len(judges)) == self.homes[member]
+        return np.flatnonzero(judges).tolist()
 
-    def present_scores(
-        self, task: Task, members: Sequence[Member], judgements: Sequence[Judgement]
-    ) -> list[float]:
-        """Score each member on the rows that judge it, NaN where there are none.
+    def heard(self, member: int, *versions: Parts) -> list[int]:
+        """Return the judges that said something of all versions of a member."""
+        return [s for s in self.judges(member) if all(s in said for said in versions)]
+
+    def present_score(self, member: int, name: str, parts: Parts) -> float:
+        """Score a member on the rows that judge it, NaN where there are none.
 
         Raises
         ------
         ValueError
             If the user's scorer fails in all folds.
         """
-        scores = []
-        for member, judgement in zip(members, judgements, strict=True):
-            rows = self.judges(task, member)
-            if not rows.any():
-                scores.append(np.nan)
-                continue
-            present = self.score.of(task, judgement.proba, rows)
-            if len(present.failures) == task.n_folds:
-                raise ValueError(
-                    f"scoring={self.score.name!r} gives no score of member "
-                    f"{member.name!r} in any fold ({', '.join(set(present.failures))})."
-                    " Choose a score that suits the labels, such as None."
-                )
-            scores.append(present.total)
-        return scores
+        judges = self.heard(member, parts)
+        if not judges:
+            return np.nan
+        present = self.score.of([parts[s] for s in judges])
+        if len(present.failures) == self.n_folds:
+            raise ValueError(
+                f"scoring={self.score.name!r} gives no score of member {name!r} in any "
+                f"fold ({', '.join(set(present.failures))}). Choose a score that suits "
+                "the labels, such as None."
+            )
+        return present.total
 
-    def decide(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        judgements: Sequence[Judgement],
-        kept: Sequence[Lessons],
-        proposed: Mapping[int, Lessons],
-        *,
-        blindly: bool,
-        n_jobs: int | None,
-    ) -> dict[int, Verdict]:
-        """Refit each student with its lessons and keep what proves better.
+    def kept_blindly(self) -> Verdict:
+        """Keep lessons without a refit, because nobody needs its predictions."""
+        everywhere = np.ones(self.n_folds, dtype=bool)
+        return Verdict(True, everywhere, None, np.nan, np.nan)
 
-        A refit proves better if its gain, judged fold by fold, is more than its
-        standard error: a gain of a few rows is as often luck.
+    def failed(self, member: int, before: Parts, failure: str) -> Verdict:
+        """Refuse a refit that failed."""
+        nowhere = np.zeros(self.n_folds, dtype=bool)
+        judges = self.heard(member, before)
+        was = self.score.of([before[s] for s in judges]).total if judges else np.nan
+        return Verdict(False, nowhere, before, was, np.nan, failure=failure)
+
+    def decide(self, member: int, before: Parts, after: Parts) -> Verdict:
+        """Keep a refit if it proves better.
+
+        Its gain, judged fold by fold, must be more than its standard error: a gain of
+        a few rows is as often luck.
 
         Parameters
         ----------
-        task : Task
-            The rows.
-        members : list of Member
-            All members.
-        judgements : list of Judgement
-            Their present out-of-fold predictions.
-        kept : list of Lessons
-            The lessons that each member was fitted with so far.
-        proposed : dict of int to Lessons
-            New lessons by student.
-        blindly : bool
-            Whether to keep the lessons without a refit, because nobody needs its
-            predictions.
-        n_jobs : int or None
-            Number of parallel jobs.
-
-        Returns
-        -------
-        verdicts : dict of int to Verdict
-            One for each student with new lessons.
+        member : int
+            Number of the student.
+        before, after : dict of int to Sums or RowAnswers
+            What silos say of its present predictions and of those of the refit.
         """
-        candidates = [
-            (student, without_duplicates(task, kept[student] + new))
-            for student, new in proposed.items()
-        ]
-        if blindly:
-            everywhere = np.ones(task.n_folds, dtype=bool)
-            return {
-                k: Verdict(
-                    True, everywhere, lessons, judgements[k], None, np.nan, np.nan
+        judges = self.heard(member, before, after)
+        if not judges:
+            nowhere = np.zeros(self.n_folds, dtype=bool)
+            reason = "nobody judged it"
+            return Verdict(False, nowhere, after, np.nan, np.nan, reason=reason)
+        was, became = self._scores(judges, before), self._scores(judges, after)
+        gained = [gains(was, became)]
+        if self.accept == "robust" and len(judges) > 1:
+            for left_out in judges:
+                others = [s for s in judges if s != left_out]
+                gained.append(
+                    gains(self._scores(others, before), self._scores(others, after))
                 )
-                for k, lessons in candidates
-            }
-        refits = cross_fit(task, members, candidates, forgive=True, n_jobs=n_jobs)
-        return {
-            student: self._judge(
-                task,
-                members[student],
-                (judgements[student], kept[student]),
-                (refit, lessons),
-            )
-            for (student, lessons), refit in zip(candidates, refits, strict=True)
-        }
-
-    def _judge(
-        self,
-        task: Task,
-        member: Member,
-        present: tuple[Judgement, Lessons],
-        new: tuple[Judgement, Lessons],
-    ) -> Verdict:
-        rows, nowhere = self.judges(task, member), np.zeros(task.n_folds, dtype=bool)
-        (was, known), (refit, lessons) = present, new
-        before = self.score.of(task, was.proba, rows)
-        verdict = Verdict(False, nowhere, known, was, refit.proba, before.total, np.nan)
-        if refit.failure:
-            verdict.failure = refit.failure
-            return verdict
-        after = self.score.of(task, refit.proba, rows)
-        gained = [gains(before, after)]
-        verdict.score_after = after.total
-        verdict.standard_error = standard_error(gained[0])
-        for others in self._without_any_silo(task, rows):
-            was_there, is_there = (
-                self.score.of(task, proba, others) for proba in (was.proba, refit.proba)
-            )
-            gained.append(gains(was_there, is_there))
-        if self.accept is None:
-            verdict.accepted, verdict.accepted_without = True, ~nowhere
-        else:
-            verdict.accepted = all(map(_is_clear, gained))
-            verdict.accepted_without = np.array(
-                [
-                    all(_is_clear(np.delete(by_fold, fold)) for by_fold in gained)
-                    for fold in range(task.n_folds)
-                ]
-            )
-        if verdict.accepted:
-            verdict.judgement, verdict.lessons = refit, lessons
-        refused = "" if verdict.accepted else _why(verdict, _is_clear(gained[0]))
-        silent = _silent(after.failures, task.n_folds)
+        folds = range(self.n_folds)
+        without = [self._all_clear([np.delete(g, f) for g in gained]) for f in folds]
+        accepted = self.accept is None or self._all_clear(gained)
+        verdict = Verdict(
+            accepted,
+            np.array(without) | (self.accept is None),
+            after,
+            was.total,
+            became.total,
+            standard_error(gained[0]),
+        )
+        refused = "" if accepted else _why(verdict, self.is_clear(gained[0]))
+        silent = _silent(became.failures, self.n_folds)
         verdict.reason = "; ".join(filter(None, [refused, silent]))
         return verdict
 
-    def _without_any_silo(
-        self, task: Task, rows: NDArray[np.bool_]
-    ) -> list[NDArray[np.bool_]]:
-        """Return the rows without each silo in turn, if a gain has to hold there."""
-        silos = np.unique(task.silos[rows])
-        if self.accept != "robust" or len(silos) == 1:
-            return []
-        return [rows & (task.silos != silo) for silo in silos]
+    def _scores(self, silos: Sequence[int], parts: Parts) -> FoldScores:
+        return self.score.of([parts[s] for s in silos])
 
-
-def _is_clear(gained: NDArray[np.float64]) -> bool:
-    """Tell whether the gain, summed over the folds, is more than its standard error."""
-    total = float(np.nansum(gained))
-    return total > standard_error(gained) + ROUNDING
+    def _all_clear(self, gained: Sequence[NDArray[np.float64]]) -> bool:
+        return all(self.is_clear(by_fold) for by_fold in gained)
 
 
 def _why(verdict: Verdict, is_clear: bool) -> str:

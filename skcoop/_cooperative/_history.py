@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from skcoop._cooperative._gate import Verdict
 from skcoop._cooperative._lessons import Lessons, no_lessons
-from skcoop._cooperative._teaching import Answers, Question
-from skcoop._members._member import Member
-from skcoop._tables._task import Task
+from skcoop._cooperative._silo import Learned, Silo, Taught
+from skcoop._tables._codec import TableCodec
 
 _LESSON_COLUMNS = [
     "round",
@@ -45,12 +44,8 @@ class Record:
 
     Parameters
     ----------
-    task : Task
-        The rows.
-    members : list of Member
-        All members.
-    rows : ndarray of int
-        Position of the task's rows in the table that the user passed.
+    members : list of str
+        The members' names.
     scores : list of float
         Each member's out-of-fold score before any lesson.
     score_name : str
@@ -58,75 +53,66 @@ class Record:
     """
 
     def __init__(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        rows: NDArray[np.intp],
-        scores: Sequence[float],
-        score_name: str,
+        self, members: Sequence[str], scores: Sequence[float], score_name: str
     ):
-        self.task = task
         self.members = members
-        self.rows = rows
         self.scores, self.score_name = [list(scores)], score_name
         self.pairs: list[dict[str, Any]] = []
-        self.lessons: list[tuple[int, Lessons]] = []
 
     def copy(self) -> Record:
         """Return a record that can be finished while this one goes on."""
-        record = Record(
-            self.task, self.members, self.rows, self.scores[0], self.score_name
-        )
+        record = copy(self)
         record.scores = [list(scores) for scores in self.scores]
         record.pairs = [dict(line) for line in self.pairs]
-        record.lessons = list(self.lessons)
         return record
 
     def add_round(
         self,
         number: int,
-        deficiencies: NDArray[np.bool_],
-        chosen: NDArray[np.intp],
-        answers: Mapping[Question, Answers],
-        proposed: Mapping[int, Lessons],
+        taught: Mapping[int, Taught],
+        learned: Mapping[int, Learned],
         verdicts: Mapping[int, Verdict],
     ) -> None:
-        """Add one round: a line for each pair with something to teach, its lessons."""
-        self.lessons += list(proposed.items())
+        """Add one round: a line for each pair with something to teach.
+
+        Parameters
+        ----------
+        number : int
+            The round.
+        taught : dict of int to Taught
+            By silo, what its rows brought.
+        learned : dict of int to Learned
+            By student, what it learned.
+        verdicts : dict of int to Verdict
+            By student, what the gate decided.
+        """
         scores = list(self.scores[-1])
         for k, decided in verdicts.items():
             if decided.accepted:
                 scores[k] = decided.score_after
         self.scores.append(scores)
-        asked = np.array([chosen == k for k in range(len(self.members))]).any(axis=2)
-        by_teacher: dict[int, list[Answers]] = {}
-        for (k, _, _), answer in answers.items():
-            by_teacher.setdefault(k, []).append(answer)
-        for student, teacher in np.argwhere(deficiencies.any(axis=2) | asked.T):
-            verdict = verdicts.get(int(student))
-            lessons = proposed.get(int(student))
+        counts = {
+            name: np.sum([getattr(own, name) for own in taught.values()], axis=0)
+            for name in ("deficiencies", "asked", "found", "rechecked")
+        }
+        failures: dict[tuple[int, int], str] = {}
+        for brought in taught.values():
+            failures = {**brought.failures, **failures}
+        busy = (counts["deficiencies"] + counts["asked"]) > 0
+        for student, teacher in np.argwhere(busy).tolist():
             line = {
+                **_nothing(),
                 "round": number,
-                "student": self.members[student].name,
-                "teacher": self.members[teacher].name,
-                "deficiencies": int(deficiencies[student, teacher].sum()),
-                "asked": int((chosen[student] == teacher).sum()),
-                **self._answered(
-                    chosen[student] == teacher, by_teacher.get(teacher, [])
-                ),
-                "taught": 0,
-                "accepted": False,
-                "kept": 0,
-                "score_before": np.nan,
-                "score_after": np.nan,
-                "standard_error": np.nan,
-                "reason": "",
+                "student": self.members[student],
+                "teacher": self.members[teacher],
+                **{name: int(n[student, teacher]) for name, n in counts.items()},
+                "failure": failures.get((student, teacher), ""),
             }
-            if lessons is not None and verdict is not None:
-                last = verdict.lessons[verdict.lessons.round == number]
-                line["taught"] = int((lessons.teacher == teacher).sum())
+            if student in learned and student in verdicts:
+                own, verdict = learned[student], verdicts[student]
+                line["taught"] = int(own.taught[teacher])
                 line["accepted"] = verdict.accepted
-                line["kept"] = int((last.teacher == teacher).sum())
+                line["kept"] = int(own.kept[teacher]) if verdict.accepted else 0
                 line["score_before"] = verdict.score_before
                 line["score_after"] = verdict.score_after
                 line["standard_error"] = verdict.standard_error
@@ -134,33 +120,19 @@ class Record:
                 line["failure"] = verdict.failure or line["failure"]
             self.pairs.append(line)
 
-    def _answered(
-        self, asked: NDArray[np.bool_], answers: Sequence[Answers]
-    ) -> dict[str, Any]:
-        """Count a teacher's answers about the rows that a student asked it about."""
-        found = rechecked = 0
-        failure = ""
-        for answer in answers:
-            mine = asked[answer.rows]
-            found += int(answer.found[mine].sum())
-            rechecked += int(answer.kept[mine].sum())
-            if mine.any():
-                failure = failure or answer.failure
-        return {"found": found, "rechecked": rechecked, "failure": failure}
+    def set_aside(self, doubts: Mapping[str, str]) -> None:
+        """Note by name silos whose rows neither teach nor judge."""
+        for name, reason in doubts.items():
+            self.pairs.append({**_nothing(), "student": name, "reason": reason})
 
-    def set_aside(self, doubts: Mapping[int, str]) -> None:
-        """Note silos whose rows neither teach nor judge, before the first round."""
-        nothing = {
-            name: {"int64": 0, "bool": False, "float64": np.nan, "str": ""}[kind]
-            for name, kind in _HISTORY_TYPES.items()
-        }
-        for silo, reason in doubts.items():
-            name = self.members[silo].name
-            self.pairs.append({**nothing, "student": name, "reason": reason})
+    def lost(self, number: int, silo: str, failure: str) -> None:
+        """Note a silo that did not answer any more in a round."""
+        line = {"round": number, "student": silo, "failure": failure}
+        self.pairs.append({**_nothing(), **line})
 
     def note_failure(self, student: int, failure: str) -> None:
         """Note that the last fit of a student failed after its lessons were kept."""
-        name = self.members[student].name
+        name = self.members[student]
         for line in self.pairs:
             if line["student"] == name and line["accepted"]:
                 line.update(accepted=False, kept=0, failure=failure)
@@ -185,49 +157,84 @@ class Record:
 
     def score_table(self) -> pd.DataFrame:
         """Return the members' scores, one line for each round; line 0 is the start."""
-        names = [member.name for member in self.members]
+        names = self.members
         rounds = pd.RangeIndex(len(self.scores), name="round")
         columns = pd.Index(names, name=self.score_name)
         return pd.DataFrame(self.scores, index=rounds, columns=columns, dtype="float64")
 
-    def lesson_table(self, kept: Sequence[Lessons]) -> pd.DataFrame:
-        """Return one line for each virtual instance, its cells in columns ``x__*``."""
-        parts = [self._lines(k, lessons, kept[k]) for k, lessons in self.lessons]
-        # One table without lines gives the columns and types where nothing was taught.
-        nothing = no_lessons(self.task.Z.shape[1])
-        parts = parts or [self._lines(0, nothing, nothing)]
-        return pd.concat(parts, ignore_index=True)
 
-    def _lines(self, student: int, lessons: Lessons, kept: Lessons) -> pd.DataFrame:
-        task = self.task
-        names = np.array([member.name for member in self.members], dtype=object)
-        labels = np.empty(len(task.codec.names), dtype=object)
-        labels[:] = task.codec.names  # tuples stay what they are
-        stayed = set(zip(kept.round.tolist(), kept.source.tolist(), strict=True))
-        made = zip(lessons.round.tolist(), lessons.source.tolist(), strict=True)
-        lines = pd.DataFrame(
-            {
-                "round": lessons.round,
-                "student": pd.Series(
-                    np.full(len(lessons), names[student]), dtype="str"
-                ),
-                "teacher": pd.Series(names[lessons.teacher], dtype="str"),
-                "source_row": self.rows[lessons.source],
-                "donor_row": np.where(
-                    lessons.donor_row < 0, -1, self.rows[lessons.donor_row]
-                ),
-                "label": task.y[lessons.source],
-                "proba_before": lessons.before,
-                "proba_after": lessons.after,
-                "distance": lessons.distance,
-                "changed": pd.Series(
-                    [list(labels[changed]) for changed in lessons.changed],
-                    dtype=object,
-                ),
-                "kept": pd.Series([pair in stayed for pair in made], dtype=bool),
-            },
-            columns=_LESSON_COLUMNS,
-        )
-        cells = task.codec.to_pandas(lessons.Z)
-        cells.columns = pd.Index([f"x__{name}" for name in task.codec.names])
-        return pd.concat([lines, cells], axis=1)
+def _nothing() -> dict[str, Any]:
+    kinds = {"int64": 0, "bool": False, "float64": np.nan, "str": ""}
+    return {name: kinds[kind] for name, kind in _HISTORY_TYPES.items()}
+
+
+def lesson_table(silos: Sequence[Silo], forgotten: Collection[int]) -> pd.DataFrame:
+    """Return one line for each virtual instance, its cells in columns ``x__*``.
+
+    Parameters
+    ----------
+    silos : list of Silo
+        All of them, in this process.
+    forgotten : set of int
+        Members that lost what they had learned.
+    """
+    plan = silos[0].plan
+    # A row of a silo is found by the number that stands for it.
+    places = [np.append(silo.rows[np.argsort(silo.task.ranks)], -1) for silo in silos]
+    nothing = no_lessons(silos[0].task.Z.shape[1])
+    received = [
+        (number, k, lessons, nothing if k in forgotten else silo.kept[k])
+        for silo in silos
+        for number, k, lessons in silo.received
+    ]
+    received.sort(key=lambda each: each[:2])
+    # One table without lines gives the columns and types where nothing was taught.
+    received = received or [(0, 0, nothing, nothing)]
+    names, codec = np.array(plan.members, dtype=object), silos[0].task.codec
+    parts = [_lines(names, plan.classes, codec, places, each[1:]) for each in received]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _lines(
+    names: Any,
+    classes: Any,
+    codec: TableCodec,
+    places: Sequence[Any],
+    taught: tuple[int, Lessons, Lessons],
+) -> pd.DataFrame:
+    student, lessons, kept = taught
+    labels = np.empty(len(codec.names), dtype=object)
+    labels[:] = codec.names  # tuples stay what they are
+    stayed = set(_marks(kept))
+
+    def rows(numbers: Any) -> Any:
+        pairs = zip(lessons.silo.tolist(), numbers.tolist(), strict=True)
+        return np.array([places[s][i] for s, i in pairs], dtype=np.intp)
+
+    lines = pd.DataFrame(
+        {
+            "round": lessons.round,
+            "student": pd.Series(np.full(len(lessons), names[student]), dtype="str"),
+            "teacher": pd.Series(names[lessons.teacher], dtype="str"),
+            "source_row": rows(lessons.source),
+            "donor_row": rows(lessons.donor),
+            "label": classes[lessons.label],
+            "proba_before": lessons.before,
+            "proba_after": lessons.after,
+            "distance": lessons.distance,
+            "changed": pd.Series(
+                [list(labels[changed]) for changed in lessons.changed], dtype=object
+            ),
+            "kept": pd.Series([m in stayed for m in _marks(lessons)], dtype=bool),
+        },
+        columns=_LESSON_COLUMNS,
+    )
+    cells = codec.to_pandas(lessons.Z)
+    cells.columns = pd.Index([f"x__{name}" for name in codec.names])
+    return pd.concat([lines, cells], axis=1)
+
+
+def _marks(lessons: Lessons) -> Iterable[tuple[int, int, int]]:
+    """Return what tells the lessons of one student apart."""
+    columns = (lessons.round, lessons.silo, lessons.source)
+    return zip(*(column.tolist() for column in columns), strict=True)

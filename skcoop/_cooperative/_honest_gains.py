@@ -14,14 +14,9 @@ from copy import copy
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skcoop._cooperative._combine import Combiner
-from skcoop._cooperative._fitting import Judgement
-from skcoop._cooperative._gate import Gate, Verdict
-from skcoop._members._member import Member
-from skcoop._members._scores import FoldScores, gains
-from skcoop._tables._task import Task
+from skcoop._cooperative._gate import Gate, Parts, Verdict
+from skcoop._members._scores import FoldScores, gains, not_judged
 
 
 class HonestGains:
@@ -29,27 +24,16 @@ class HonestGains:
 
     Parameters
     ----------
-    task : Task
-        The rows.
-    members : list of Member
-        All members.
-    judgements : list of Judgement
-        Their out-of-fold predictions before any lesson.
     gate : Gate
         What judges.
+    start : list of dict
+        By member and silo, what is said of its predictions before any lesson.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        members: Sequence[Member],
-        judgements: Sequence[Judgement],
-        gate: Gate,
-    ):
-        self.task, self.members, self.gate = task, members, gate
-        self.start = [judgement.proba for judgement in judgements]
-        # By member and fold: the predictions of the member that the fold scores.
-        self.paths = [[proba] * task.n_folds for proba in self.start]
+    def __init__(self, gate: Gate, start: Sequence[Parts]):
+        self.gate, self.start = gate, start
+        # By member and fold: what is said of the member that the fold scores.
+        self.paths = [[parts] * gate.n_folds for parts in start]
         # Members with refits that nobody judged.
         self.unknown: set[int] = set()
 
@@ -71,71 +55,54 @@ class HonestGains:
 
     def forget(self, student: int) -> None:
         """Go back to the start with a student whose last fit failed."""
-        self.paths[student] = [self.start[student]] * self.task.n_folds
+        self.paths[student] = [self.start[student]] * self.gate.n_folds
         self.unknown.discard(student)
 
-    def table(self, combiner: Combiner) -> pd.DataFrame:
+    @property
+    def anybody_moved(self) -> bool:
+        """Whether some fold scores another member than before any lesson."""
+        return any(
+            parts is not start
+            for start, path in zip(self.start, self.paths, strict=True)
+            for parts in path
+        )
+
+    def table(
+        self, names: Sequence[str], before: FoldScores, after: FoldScores
+    ) -> pd.DataFrame:
         """Return score before and after, gain and its standard error.
 
         Parameters
         ----------
-        combiner : Combiner
-            How the members' predictions become one.
+        names : list of str
+            The members' names.
+        before, after : FoldScores
+            Scores of all members combined.
 
         Returns
         -------
         gains : pandas.DataFrame
             A line for each member, and one for the combination at the end.
         """
-        lines = [
-            _line(self._score(k, self.start[k]), self._score(k, self._by_fold(k)))
-            for k in range(len(self.members))
-        ]
-        before = self._combined(combiner, [np.array(self.start)] * self.task.n_folds)
-        lines.append(_line(before, self._combined_after(combiner, before)))
-        names = [*(member.name for member in self.members), "combined"]
-        index = pd.Index(names, name="model")
+        lines = [_line(*self._scores(k)) for k in range(len(names))]
+        lines.append(_line(before, after))
+        index = pd.Index([*names, "combined"], name="model")
         return pd.DataFrame(lines, index=index).rename_axis(
             columns=self.gate.score.name
         )
 
-    @property
-    def _nothing(self) -> FoldScores:
-        return FoldScores(np.full(self.task.n_folds, np.nan), [])
-
-    def _score(self, k: int, proba: NDArray[np.float64] | None) -> FoldScores:
-        rows = self.gate.judges(self.task, self.members[k])
-        if proba is None or not rows.any():
-            return self._nothing
-        return self.gate.score.of(self.task, proba, rows)
-
-    def _by_fold(self, k: int) -> NDArray[np.float64] | None:
-        """Take each fold's rows from the predictions that the fold scores."""
+    def _scores(self, k: int) -> tuple[FoldScores, FoldScores]:
+        """Score a member before any lesson, and each fold on its own path."""
+        start, path = self.start[k], self.paths[k]
+        judges = self.gate.heard(k, start, *path)
+        nothing = not_judged(self.gate.n_folds)
+        if not judges:
+            return nothing, nothing
+        before = self.gate.score.of([start[s] for s in judges])
         if k in self.unknown:
-            return None
-        path = self.paths[k]
-        if all(proba is path[0] for proba in path):
-            return path[0]
-        chosen = np.empty_like(path[0])
-        for fold, proba in enumerate(path):
-            rows = self.task.folds == fold
-            chosen[rows] = proba[rows]
-        return chosen
-
-    def _combined_after(self, combiner: Combiner, before: FoldScores) -> FoldScores:
-        if self.unknown:
-            return self._nothing
-        paths = list(zip(*self.paths, strict=True))
-        if all(p is s for path in paths for p, s in zip(path, self.start, strict=True)):
-            return before  # final estimators need not be fitted again
-        return self._combined(combiner, [np.array(path) for path in paths])
-
-    def _combined(
-        self, combiner: Combiner, by_fold: Sequence[NDArray[np.float64]]
-    ) -> FoldScores:
-        judges = self.task.judges
-        said = combiner.out_of_fold(self.task, by_fold, judges)
-        return self.gate.score.of(self.task, said, judges)
+            return before, nothing
+        mixed = [start[s].with_folds([parts[s] for parts in path]) for s in judges]
+        return before, self.gate.score.of(mixed)
 
 
 def _line(before: FoldScores, after: FoldScores) -> dict[str, float]:

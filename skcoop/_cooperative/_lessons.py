@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skcoop._cooperative._completion import complete
 from skcoop._cooperative._near_rows import too_near
 from skcoop._cooperative._teaching import Answers, Question
 from skcoop._members._member import Member
-from skcoop._tables._frames import FloatMatrix, same_cells
+from skcoop._tables._frames import FloatMatrix, same_cells, stack, take
 from skcoop._tables._row_keys import content_keys
 from skcoop._tables._task import Task
 
@@ -24,164 +25,238 @@ from skcoop._tables._task import Task
 class Lessons:
     """Virtual instances for one student; all arrays have one entry for each.
 
+    What a student's home needs comes first; the last five stay where rows are, if that
+    is another machine.
+
     Attributes
     ----------
     Z : ndarray of shape (n_lessons, n_features)
-        The virtual instances as floats, translated to the student.
+        The virtual instances as floats.
+    label : ndarray of int
+        Position of each one's class.
+    fold : ndarray of int
+        The fold of the row that each was made from.
+    donor_fold : ndarray of int
+        The fold of the row that each was drawn to, -1 where there is none.
+    silo : ndarray of int
+        The silo of both rows.
     source : ndarray of int
-        The row that each was made from; it gives the label.
-    donor_row : ndarray of int
-        The row of the same silo that each was drawn to, -1 where there is none.
+        Which row of the silo each was made from: a number that says nothing of it.
+    content : ndarray of int
+        The same number for rows of the same content.
     teacher : ndarray of int
         Number of the member that made it.
     round : ndarray of int
         The round in which it was made.
+    donor : ndarray of int
+        The number of the row that each was drawn to, -1 where there is none.
     before, after : ndarray of float
         The teacher's probability of the true class, for the row and the lesson.
     distance : ndarray of float
         Mean change of a column between row and lesson (Gower), before completion.
     changed : ndarray of bool, shape (n_lessons, n_features)
         The columns that the teacher changed.
+    parameters : dict
+        Parameters of the student's ``fit`` that go row by row, such as weights.
     """
 
     Z: FloatMatrix
+    label: NDArray[np.intp]
+    fold: NDArray[np.intp]
+    donor_fold: NDArray[np.intp]
+    silo: NDArray[np.intp]
     source: NDArray[np.intp]
-    donor_row: NDArray[np.intp]
+    content: NDArray[np.intp]
     teacher: NDArray[np.intp]
     round: NDArray[np.intp]
+    donor: NDArray[np.intp]
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     distance: NDArray[np.float64]
     changed: NDArray[np.bool_]
+    parameters: dict[str, Any] = field(default_factory=dict)
 
-    def outside(self, folds: NDArray[np.intp], fold: int) -> Lessons:
+    def outside(self, fold: int) -> Lessons:
         """Leave out what a row of the fold shows in: made from it or drawn to it."""
-        drawn = (self.donor_row >= 0) & (folds[self.donor_row] == fold)
-        return self[(folds[self.source] != fold) & ~drawn]
+        return self[(self.fold != fold) & (self.donor_fold != fold)]
+
+    def by_teacher(self, n_members: int) -> NDArray[np.intp]:
+        """Count the lessons of each member."""
+        return np.bincount(self.teacher, minlength=n_members)
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.label)
 
     def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Lessons:
-        return Lessons(*(getattr(self, f.name)[which] for f in fields(self)))
+        rows: NDArray[np.intp] = np.arange(len(self))[which]
+        arrays = {name: getattr(self, name)[rows] for name in ARRAYS}
+        return Lessons(**arrays, parameters=taken(self.parameters, rows))
 
     def __add__(self, other: Lessons) -> Lessons:
         return joined([self, other])
 
 
+ARRAYS = [each.name for each in fields(Lessons) if each.name != "parameters"]
+
+
 def joined(parts: Sequence[Lessons]) -> Lessons:
     """Return all lessons of several sets."""
-    return Lessons(
-        *(
-            np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(Lessons)
-        )
-    )
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS
+    }
+    some = [part.parameters for part in parts if len(part)]
+    names = some[0] if some else {}
+    parameters = {name: reduce(stack, [own[name] for own in some]) for name in names}
+    return Lessons(**arrays, parameters=parameters)
+
+
+def taken(parameters: Mapping[str, Any], rows: NDArray[np.intp]) -> dict[str, Any]:
+    """Take some rows of parameters that all go row by row."""
+    return {name: take(value, rows) for name, value in parameters.items()}
 
 
 def no_lessons(n_features: int) -> Lessons:
     """Return an empty set of lessons."""
     index, number = np.zeros(0, dtype=np.intp), np.zeros(0)
     cells = np.zeros((0, n_features))
-    return Lessons(
-        cells, index, index, index, index, number, number, number, cells.astype(bool)
-    )
+    kinds: dict[str, Any] = {"Z": cells, "changed": cells.astype(bool)}
+    kinds.update(dict.fromkeys(("before", "after", "distance"), number))
+    return Lessons(**{name: kinds.get(name, index) for name in ARRAYS})
 
 
-def translate(
+@dataclass(frozen=True)
+class Origin:
+    """Where lessons come from.
+
+    Attributes
+    ----------
+    silo : int
+        The silo.
+    round : int
+        The round.
+    min_distance : float
+        Least distance of what leaves the silo to its rows, as a share of the usual one.
+    """
+
+    silo: int
+    round: int
+    min_distance: float
+
+
+def lessons_for(
     task: Task,
-    members: Sequence[Member],
-    chosen: NDArray[np.intp],
+    student: int,
+    asked: NDArray[np.bool_],
     answers: Mapping[Question, Answers],
-    number: int,
-    min_distance: float = 0.0,
-) -> dict[int, Lessons]:
-    """Bring the answers for each student into the student's feature space.
+    origin: Origin,
+    *,
+    at_home: bool,
+    reads: NDArray[np.bool_],
+    parameters: Mapping[str, Any],
+) -> Lessons:
+    """Collect what one student's teachers answered about the rows of a silo.
 
-    What the teacher changed carries over, what only the student reads stays as it was
-    in the row, and what was never recorded for the row, or must not leave its silo, is
-    completed from the student's own nearest rows. A lesson that would hand over a
-    training row as it is, on the columns that the student reads, is refused.
+    A lesson that would hand over a row of the silo as it is, on the columns that the
+    student reads, or is too near to one, does not leave.
 
     Parameters
     ----------
     task : Task
         The rows.
-    members : list of Member
-        All members.
-    chosen : ndarray of int, shape (n_members, n_samples)
-        The teacher of each student for each row, -1 where there is none.
+    student : int
+        Number of the student.
+    asked : ndarray of bool, shape (n_members, n_samples)
+        The teachers that were asked for this student, by row.
     answers : dict
-        What the teachers answered.
-    number : int
-        The round.
+        What the teachers answered, by teacher and fold.
+    origin : Origin
+        Where the rows are.
+    at_home : bool
+        Whether the student lives there, too.
+    reads : ndarray of bool, shape (n_features,)
+        Columns that can reach the student.
+    parameters : dict
+        Row by row, parameters of the student's ``fit``.
 
     Returns
     -------
-    lessons : dict of int to Lessons
-        New lessons by student, for those who have any.
+    lessons : Lessons
+        As the teacher left them: nothing is completed yet.
     """
-    proposed = {}
-    for student, member in enumerate(members):
-        if member.frozen:
-            continue
-        lessons = _gather(
-            task, members, student, chosen[student], answers, number, min_distance
-        )
-        if not len(lessons):
-            continue
-        # What was never recorded, or stays in its silo, is completed: what repeats a
-        # row of the silo is seen before, what repeats one at home afterwards.
-        own, home = task.Z[member.rows], task.home(member.rows)
-        unrecorded = task.unrecorded[task.silos[lessons.source]]
-        foreign = task.silos[lessons.source] != home
-        unrecorded[np.ix_(foreign, task.private)] = True
-        lessons.Z[np.ix_(foreign, task.private)] = np.nan
-        lessons.Z = complete(lessons.Z, unrecorded, own, task.metrics[home])
-        lessons = lessons[~task.repeats(lessons.Z, member.reads, member.rows)]
-        if len(lessons):
-            proposed[student] = lessons
-    return proposed
-
-
-def _gather(
-    task: Task,
-    members: Sequence[Member],
-    student: int,
-    teacher_of: NDArray[np.intp],
-    answers: Mapping[Question, Answers],
-    number: int,
-    min_distance: float,
-) -> Lessons:
-    """Collect what one student's teachers answered, without repeats of silos' rows."""
-    by_silo: dict[int, list[Lessons]] = {}
-    for (teacher, _, silo), answer in answers.items():
-        mine = answer.kept & (teacher_of[answer.rows] == teacher)
-        rows, Z = answer.rows[mine], answer.Z[mine]
-        lessons = Lessons(
-            Z,
-            rows,
-            answer.donor_row[mine],
-            np.full(len(rows), teacher),
-            np.full(len(rows), number),
-            answer.before[mine],
-            answer.after[mine],
-            task.metrics[silo].gower(task.Z[rows], Z),
-            ~same_cells(task.Z[rows], Z),
-        )
-        by_silo.setdefault(silo, []).append(lessons)
     gathered = [no_lessons(task.Z.shape[1])]
-    for silo, parts in sorted(by_silo.items()):
-        lessons = joined(parts)
-        rows, member = task.silo(silo), members[student]
-        refused = task.repeats(lessons.Z, member.reads, rows)
-        if silo != task.home(member.rows):
-            refused |= too_near(task, silo, lessons.Z, min_distance)
-        gathered.append(lessons[~refused])
-    return joined(gathered)
+    for (teacher, _), answer in answers.items():
+        mine = answer.kept & asked[teacher, answer.rows]
+        rows, Z, donors = answer.rows[mine], answer.Z[mine], answer.donor_row[mine]
+        n, drawn = len(rows), donors >= 0
+        gathered.append(
+            Lessons(
+                Z=Z,
+                label=task.codes[rows],
+                fold=task.folds[rows],
+                donor_fold=np.where(drawn, task.folds[donors], -1),
+                silo=np.full(n, origin.silo),
+                source=task.ranks[rows],
+                content=task.contents[rows],
+                teacher=np.full(n, teacher),
+                round=np.full(n, origin.round),
+                donor=np.where(drawn, task.ranks[donors], -1),
+                before=answer.before[mine],
+                after=answer.after[mine],
+                distance=task.metric.gower(task.Z[rows], Z),
+                changed=~same_cells(task.Z[rows], Z),
+                parameters=taken(parameters, rows),
+            )
+        )
+    lessons = joined(gathered)
+    refused = task.repeats(lessons.Z, reads)
+    if not at_home:
+        refused |= too_near(task, lessons.Z, origin.min_distance)
+    lessons = lessons[~refused]
+    if not at_home:
+        lessons.Z[:, task.private] = np.nan
+    return lessons
 
 
-def without_duplicates(task: Task, lessons: Lessons) -> Lessons:
+def completed(
+    task: Task,
+    member: Member,
+    silo: int,
+    lessons: Lessons,
+    unrecorded: Mapping[int, NDArray[np.bool_]],
+    complete: Callable[..., FloatMatrix],
+) -> Lessons:
+    """Bring lessons into the feature space of a student, at its home.
+
+    What the teacher changed carries over, what only the student reads stays as it was
+    in the row, and what was never recorded for the row, or must not leave its silo, is
+    completed from the student's own nearest rows. A lesson that equals one of these, on
+    the columns that the student reads, is refused.
+
+    Parameters
+    ----------
+    task : Task
+        The rows of the student's home.
+    member : Member
+        The student.
+    silo : int
+        Its home.
+    lessons : Lessons
+        Of all silos.
+    unrecorded : dict of int to ndarray of bool, shape (n_features,)
+        Columns that each of these silos never records.
+    complete : callable
+        As :func:`~skcoop._cooperative._completion.complete`.
+    """
+    gaps = np.zeros(lessons.Z.shape, dtype=bool)
+    for source in np.unique(lessons.silo).tolist():
+        own = unrecorded[source] | (task.private & (source != silo))
+        gaps[lessons.silo == source] = own
+    Z = complete(lessons.Z, gaps, task.Z, task.metric)
+    lessons = replace(lessons, Z=Z)
+    return lessons[~task.repeats(lessons.Z, member.reads)]
+
+
+def without_duplicates(lessons: Lessons) -> Lessons:
     """Keep each virtual instance once for its label.
 
     Rows that the training data itself repeats keep a lesson each, so that repeating a
@@ -190,11 +265,13 @@ def without_duplicates(task: Task, lessons: Lessons) -> Lessons:
     table = pd.DataFrame(
         {
             "lesson": content_keys(lessons.Z),
-            "label": task.codes[lessons.source],
+            "label": lessons.label,
+            "silo": lessons.silo,
             "source": lessons.source,
-            "content": task.keys[lessons.source],
+            # One order for all silos' contents.
+            "content": lessons.silo * 2**40 + lessons.content,
         }
     )
     first = table.groupby(["lesson", "label"])["content"].transform("min")
-    repeated = table.duplicated(["lesson", "label", "source"])
+    repeated = table.duplicated(["lesson", "label", "silo", "source"])
     return lessons[((table["content"] == first) & ~repeated).to_numpy()]

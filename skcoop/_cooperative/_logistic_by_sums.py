@@ -10,7 +10,7 @@ JAMIA 19(5), 2012).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -113,23 +113,18 @@ def _hessian(
     return hessian
 
 
-def newton(
-    sums_at: Callable[[NDArray[np.float64]], LossSums], n_features: int, n_classes: int
-) -> NDArray[np.float64]:
+def newton_steps(
+    n_features: int, n_classes: int
+) -> Generator[NDArray[np.float64], LossSums, NDArray[np.float64]]:
     """Minimise the loss with scikit-learn's default penalty, ``|w|² / 2``.
+
+    Yields coefficients of shape (n_outputs, n_features + 1), is sent the sums over all
+    silos there, and returns the best coefficients.
 
     Parameters
     ----------
-    sums_at : callable
-        Given coefficients of shape (n_outputs, n_features + 1), returns the sums over
-        all silos there.
     n_features, n_classes : int
         What the model reads and tells apart.
-
-    Returns
-    -------
-    W : ndarray of shape (n_outputs, n_features + 1)
-        The best coefficients.
     """
     m, d = (1 if n_classes == 2 else n_classes), n_features + 1
     penalised = np.tile(np.arange(d) < n_features, m)
@@ -141,7 +136,7 @@ def newton(
     step, share = np.zeros(m * d), 1.0
     for _ in range(_MOST_STEPS):
         tried = w + share * step
-        sums = sums_at(tried.reshape(m, d))
+        sums = yield tried.reshape(m, d)
         loss = sums.loss + float(tried[penalised] @ tried[penalised]) / 2
         if loss > least + 1e-12 * abs(least):
             share /= 2  # too far
@@ -151,6 +146,41 @@ def newton(
         if np.abs(step).max() <= _CONVERGED * (1.0 + np.abs(w).max()):
             break
     return w.reshape(m, d)
+
+
+def newton(
+    ask: Callable[[dict[int, NDArray[np.float64]]], dict[int, LossSums]],
+    n_features: int,
+    n_classes: Sequence[int],
+) -> list[NDArray[np.float64]]:
+    """Find several models side by side, so that silos are asked about all at once.
+
+    Parameters
+    ----------
+    ask : callable
+        Given coefficients by the number of the model, returns the sums over all silos
+        there.
+    n_features : int
+        What each model reads.
+    n_classes : list of int
+        What each tells apart.
+
+    Returns
+    -------
+    coefficients : list of ndarray
+        The best coefficients of each.
+    """
+    searches = [newton_steps(n_features, n) for n in n_classes]
+    asked = {number: next(search) for number, search in enumerate(searches)}
+    found: dict[int, NDArray[np.float64]] = {}
+    while asked:
+        sums, asked = ask(asked), {}
+        for number, own in sums.items():
+            try:
+                asked[number] = searches[number].send(own)
+            except StopIteration as end:
+                found[number] = end.value
+    return [found[number] for number in range(len(searches))]
 
 
 def as_classifier(

@@ -15,28 +15,23 @@ from skcoop._tables._task import Task
 _LEAST_COLUMNS = 5
 
 
-def too_near(
-    task: Task, silo: int, Z: FloatMatrix, min_distance: float
-) -> NDArray[np.bool_]:
+def too_near(task: Task, Z: FloatMatrix, min_distance: float) -> NDArray[np.bool_]:
     """Mark what all but tells somebody elsewhere a row of the silo.
 
     Parameters
     ----------
     task : Task
-        The rows.
-    silo : int
-        Whose rows.
+        The rows of the silo.
     Z : ndarray of shape (n_rows, n_features)
         What would leave it.
     min_distance : float
         Least distance to every row of the silo, as a share of the usual one.
     """
-    travels = task.travels(silo)
-    rows = task.Z[task.silo(silo)]
+    travels = task.travels
     near = np.zeros(len(Z), dtype=bool)
     if travels.sum() >= _LEAST_COLUMNS:
-        near |= one_cell_apart(Z[:, travels], rows[:, travels])
+        near |= one_cell_apart(Z[:, travels], task.Z[:, travels])
     if min_distance > 0 and len(Z):
-        _, squared = task.metrics[silo].nearest(Z, rows, columns=travels)
-        near |= np.sqrt(squared[:, 0]) < min_distance * task.usual_distances[silo]
+        _, squared = task.metric.nearest(Z, task.Z, columns=travels)
+        near |= np.sqrt(squared[:, 0]) < min_distance * task.usual_distance
     return near

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import FloatMatrix
 from skcoop._tables._permissions import column_positions
 from skcoop._tables._task import Task
@@ -21,8 +23,19 @@ _NEARLY_ALL = 0.9
 _TEXTS = ("string", "bytes", "mixed", "mixed-integer")
 
 
-def keep_at_home(task: Task, private_columns: Any, *, silos: bool) -> None:
+def keep_at_home(
+    task: Task, private_columns: Any, silos: NDArray[np.intp] | None
+) -> None:
     """Note which columns stay in their silos, and look at all others.
+
+    Parameters
+    ----------
+    task : Task
+        The rows of all silos.
+    private_columns : list or None
+        As of the distiller.
+    silos : ndarray of int, shape (n_samples,) or None
+        The silo of each row, None where there are none.
 
     Raises
     ------
@@ -31,7 +44,7 @@ def keep_at_home(task: Task, private_columns: Any, *, silos: bool) -> None:
         texts that are nearly all different is to travel.
     """
     chosen = column_positions(private_columns, task.codec, "private_columns")
-    if chosen and not silos:
+    if chosen and silos is None:
         raise ValueError(
             f"private_columns={private_columns!r} keeps columns in their silos, but "
             "there are none. Say with silo_column or fit(..., silos=...) whose row is "
@@ -39,15 +52,16 @@ def keep_at_home(task: Task, private_columns: Any, *, silos: bool) -> None:
         )
     task.private[chosen] = True
     task.permissions.varies = task.permissions.varies & ~task.private
-    if len(np.unique(task.silos)) > 1:
+    if silos is not None and len(np.unique(silos)) > 1:
         _check_identifiers(task)
 
 
 def _check_identifiers(task: Task) -> None:
     """Refuse texts by which rows are known, and warn of numbers that may be such."""
     texts, numbers = [], []
+    whole = np.ravel(RowMetric(task.codec, task.Z).integral)
     for j in np.flatnonzero(~task.private).tolist():
-        kind = _kind_of(task, j)
+        kind = _kind_of(task, j, bool(whole[j]))
         if kind in _TEXTS and _share_distinct(task.Z[:, j]) >= _NEARLY_ALL:
             texts.append(task.codec.names[j])
         if kind == "integer" and _share_distinct(task.Z[:, j]) == 1:
@@ -70,13 +84,12 @@ def _check_identifiers(task: Task) -> None:
         )
 
 
-def _kind_of(task: Task, j: int) -> str:
+def _kind_of(task: Task, j: int, whole: bool) -> str:
     """Say what a column holds, in pandas' words; nothing of times."""
     if task.codec.times[j]:
         return ""
     if task.codec.coded[j]:
         return pd.api.types.infer_dtype(task.codec.levels_of(j))
-    whole = all(np.ravel(m.integral)[j] for m in task.metrics.values())
     return "integer" if whole else ""
 
 

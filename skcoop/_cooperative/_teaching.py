@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skcoop._compat import InvalidParameterError
-from skcoop._members._member import FittedMember, Member
+from skcoop._members._member import FittedMember
 from skcoop._tables._frames import FloatMatrix, same_cells, stack, take
 from skcoop._tables._row_keys import mixed
 from skcoop._tables._task import Task
 from skcoop._utils._errors import describe, named
-from skcoop._utils._parallel import delayed, in_parallel
 from skcoop.counterfactuals import BatchedDice
 from skcoop.counterfactuals._protocol import (
     TOLERANCE,
@@ -32,8 +30,11 @@ _MOST_BACKGROUND = 20_000
 
 
 def choose_teachers(
-    task: Task, qualified: NDArray[np.bool_], *, max_lessons: int | None, seed: int
-) -> NDArray[np.intp]:
+    task: Task,
+    qualified: NDArray[np.bool_],
+    proba: NDArray[np.float64],
+    seed: int,
+) -> NDArray[np.bool_]:
     """Choose for each deficiency one qualified teacher, each with the same chance.
 
     Models that are always certain, as trees are, would otherwise do nearly all of the
@@ -45,48 +46,76 @@ def choose_teachers(
         The rows. What is drawn for a row depends on its content, not on its place.
     qualified : ndarray of bool, shape (n_members, n_members, n_samples)
         ``qualified[j, i]`` marks the rows that teacher i can teach to student j.
-    max_lessons : int or None
-        Most rows to choose for one student: of each silo in proportion to what it has
-        to teach, from all its classes in turn.
+    proba : ndarray of shape (n_members, n_samples)
+        Probability that each member gives to each row's class; not used here.
     seed : int
         Seed of the draw.
 
     Returns
     -------
-    chosen : ndarray of int, shape (n_members, n_samples)
-        Number of the teacher for each student and row, -1 where there is none.
+    asked : ndarray of bool, shape (n_members, n_members, n_samples)
+        The same with one teacher for each student and row.
     """
-    chosen = np.full((len(qualified), len(task.y)), -1, dtype=np.intp)
+    asked = np.zeros_like(qualified)
     for student, by_teacher in enumerate(qualified):
         # Row r has counts[r] qualified teachers, and its draw picks one by its rank
         # among them: by_teacher and rank are (teachers, rows), the others (rows,).
-        draws = mixed(task.keys, seed, student + 1)
         counts = by_teacher.sum(axis=0)
-        drawn = draws % np.maximum(counts, 1).astype(np.uint64)
+        drawn = _draws(task, seed, student) % np.maximum(counts, 1).astype(np.uint64)
         rank = np.cumsum(by_teacher, axis=0) - 1
-        teacher, row = np.nonzero(by_teacher & (rank == drawn.astype(np.intp)))
-        chosen[student, row] = teacher
-        if max_lessons is not None and len(row) > max_lessons:
-            kept = _apportioned(task, np.sort(row), draws, max_lessons)
-            chosen[student, np.setdiff1d(row, kept)] = -1
-    return chosen
+        asked[student] = by_teacher & (rank == drawn.astype(np.intp))
+    return asked
 
 
-def _apportioned(
-    task: Task, rows: NDArray[np.intp], draws: NDArray[np.uint64], most: int
-) -> NDArray[np.intp]:
-    """Take rows from all silos, each in proportion to the rows that it has."""
-    silos, counts = np.unique(task.silos[rows], return_counts=True)
+def _draws(task: Task, seed: int, student: int) -> NDArray[np.uint64]:
+    return mixed(task.keys, seed, student + 1)
+
+
+def quotas(counts: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Share out lessons among silos, each in proportion to the rows that it has.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_silos,)
+        Rows that each silo has for one student.
+    most : int
+        Most lessons for it.
+
+    Returns
+    -------
+    quotas : ndarray of int, shape (n_silos,)
+        Most lessons from each.
+    """
+    if counts.sum() <= most:
+        return counts
     # What rounding down leaves goes to those that lost most by it.
     shares = most * counts / counts.sum()
-    quotas = np.floor(shares).astype(np.intp)
-    left = most - int(quotas.sum())
-    quotas[np.argsort(quotas - shares, kind="stable")[:left]] += 1
-    kept = [
-        _balanced(rows[task.silos[rows] == silo], task.codes, draws, quota)
-        for silo, quota in zip(silos, quotas.tolist(), strict=True)
-    ]
-    return np.concatenate(kept)
+    floors = np.floor(shares).astype(np.intp)
+    left = most - int(floors.sum())
+    floors[np.argsort(floors - shares, kind="stable")[:left]] += 1
+    return floors
+
+
+def at_most(
+    task: Task, asked: NDArray[np.bool_], most: NDArray[np.intp], seed: int
+) -> NDArray[np.bool_]:
+    """Leave out what is more than a student's quota, from all classes in turn.
+
+    Parameters
+    ----------
+    task, asked, seed
+        As of :func:`choose_teachers`.
+    most : ndarray of int, shape (n_members,)
+        Most rows for each student.
+    """
+    kept = asked.copy()
+    for student, by_teacher in enumerate(asked):
+        rows = np.flatnonzero(by_teacher.any(axis=0))
+        if len(rows) > most[student]:
+            draws = _draws(task, seed, student)
+            few = _balanced(rows, task.codes, draws, int(most[student]))
+            kept[student][:, np.setdiff1d(rows, few)] = False
+    return kept
 
 
 def _balanced(
@@ -103,7 +132,7 @@ def _balanced(
 
 @dataclass
 class Answers:
-    """What one copy of a teacher answered for some rows.
+    """What one fold model of a teacher answered for some rows.
 
     Attributes
     ----------
@@ -133,63 +162,56 @@ class Answers:
     failure: str = ""
 
 
-# One copy (teacher, fold) is asked about rows of one silo.
-Question = tuple[int, int, int]
+# A teacher is asked about the rows of a fold by the model that did not see them.
+Question = tuple[int, int]
 
 
-def ask_teachers(
-    task: Task,
-    members: Sequence[Member],
-    fold_models: Sequence[Sequence[FittedMember]],
-    chosen: NDArray[np.intp],
-    engine: Any,
-    alpha: float,
-    seed: int,
-    *,
-    n_jobs: int | None,
-) -> dict[Question, Answers]:
-    """Ask each chosen teacher once about each row that somebody has it wrong.
+@dataclass(frozen=True)
+class Search:
+    """How teachers search.
 
-    A row is put to the copy that did not see it, and the search is among the rows of
-    the silo that holds it, so that a lesson has values of one silo. The answer does not
-    depend on the student, so students who chose the same teacher share it.
+    Attributes
+    ----------
+    engine : CounterfactualEngine
+        Finds the counterfactuals.
+    alpha : float
+        How far to go towards certainty.
+    seed : int
+        Of this round.
+    silo : int
+        Where the rows are.
+    """
 
-    Returns
-    -------
-    answers : dict
-        Answers by teacher, fold and silo.
+    engine: Any
+    alpha: float
+    seed: int
+    silo: int
+
+    def seed_of(self, teacher: int, fold: int) -> int:
+        """Return the seed of one question."""
+        numbers = (self.seed, teacher, fold, self.silo)
+        return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def questions(task: Task, asked: NDArray[np.bool_]) -> dict[Question, NDArray[np.intp]]:
+    """List the rows that each teacher is asked about, by teacher and fold.
+
+    The answer does not depend on the student, so students who chose the same teacher
+    share it.
     """
     wanted: dict[Question, list[NDArray[np.intp]]] = {}
-    for teacher_of in chosen:
-        for teacher in np.unique(teacher_of[teacher_of >= 0]):
-            rows = np.flatnonzero(teacher_of == teacher)
-            places = task.silos[rows] * task.n_folds + task.folds[rows]
-            for place in np.unique(places):
-                silo, fold = divmod(int(place), task.n_folds)
-                question = (int(teacher), fold, silo)
-                wanted.setdefault(question, []).append(rows[places == place])
-
-    def ask(teacher: int, fold: int, silo: int) -> Any:
-        return delayed(_ask)(
-            task,
-            fold_models[teacher][fold],
-            np.unique(np.concatenate(wanted[teacher, fold, silo])),
-            task.silo(silo),
-            fold,
-            members[teacher].reads,
-            engine,
-            alpha,
-            _question_seed(seed, teacher, fold, silo),
-        )
-
-    calls = (ask(*question) for question in wanted)
-    answers = in_parallel(calls, n_jobs)
-    return dict(zip(wanted, answers, strict=True))
+    for by_teacher in asked:
+        for teacher in np.flatnonzero(by_teacher.any(axis=1)).tolist():
+            rows = np.flatnonzero(by_teacher[teacher])
+            for fold in np.unique(task.folds[rows]).tolist():
+                own = rows[task.folds[rows] == fold]
+                wanted.setdefault((teacher, fold), []).append(own)
+    return {key: np.unique(np.concatenate(rows)) for key, rows in wanted.items()}
 
 
-def _outside(task: Task, rows: NDArray[np.intp], fold: int) -> NDArray[np.intp]:
-    outside = rows[task.folds[rows] != fold]
-    return outside if len(outside) else rows
+def _outside(task: Task, fold: int) -> NDArray[np.intp]:
+    outside = np.flatnonzero(task.folds != fold)
+    return outside if len(outside) else np.arange(len(task.y))
 
 
 def _seen_by_search(task: Task, rows: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
@@ -200,20 +222,37 @@ def _seen_by_search(task: Task, rows: NDArray[np.intp], seed: int) -> NDArray[np
     return np.sort(_balanced(rows, task.codes, draws, _MOST_BACKGROUND))
 
 
-def _question_seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def _ask(
-    task: Task, teacher: FittedMember, rows: NDArray[np.intp], *question: Any
+def ask_teacher(
+    task: Task,
+    question: Question,
+    model: FittedMember,
+    rows: NDArray[np.intp],
+    reads: NDArray[np.bool_],
+    search: Search,
 ) -> Answers:
-    """Put all rows to one copy at once.
+    """Put rows to one model of a teacher at once.
 
-    An engine that fails, or a teacher that cannot answer about the virtual instances,
-    costs these answers and not the fit.
+    The search is among the rows of the silo that holds them, so that a lesson has
+    values of one silo. An engine that fails, or a teacher that cannot answer about the
+    virtual instances, costs these answers and not the fit.
+
+    Parameters
+    ----------
+    task : Task
+        The silo's rows.
+    question : (int, int)
+        Number of the teacher, and the fold.
+    model : FittedMember
+        The teacher without the fold.
+    rows : ndarray of int
+        The rows to ask about, all of the fold.
+    reads : ndarray of bool, shape (n_features,)
+        Columns that can reach the teacher.
+    search : Search
+        How to search.
     """
     try:
-        return _answer(task, teacher, rows, *question)
+        return _answer(task, question, model, rows, reads, search)
     except InvalidParameterError:  # of the engine: no other question would do better
         raise
     except Exception as error:  # engines and members are the user's
@@ -228,20 +267,18 @@ def _ask(
 
 def _answer(
     task: Task,
+    question: Question,
     teacher: FittedMember,
     rows: NDArray[np.intp],
-    silo: NDArray[np.intp],
-    fold: int,
     reads: NDArray[np.bool_],
-    engine: Any,
-    alpha: float,
-    seed: int,
+    search: Search,
 ) -> Answers:
-    outside = _outside(task, silo, fold)
+    seed, engine = search.seed_of(*question), search.engine
+    outside = _outside(task, question[1])
     background = _seen_by_search(task, outside, seed)
     with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
         Z, found, donor_row, told = _generate(
-            task, teacher, rows, background, engine, alpha, seed
+            task, teacher, rows, background, engine, search.alpha, seed
         )
     # What the table cannot hold is no answer; the rest is judged as handed out.
     sound = task.codec.can_hold(Z)
@@ -250,7 +287,7 @@ def _answer(
     told[:, ~same_cells(judged, Z).all(axis=1)] = np.nan
     Z = judged
     kept, before, after = recheck(
-        task, teacher, rows, Z, found, background, alpha, told
+        task, teacher, rows, Z, found, background, search.alpha, told
     )
     failure = ""
     if found.any() and not kept.any():

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,11 @@ from skcoop._tables._task import Task
 from skcoop._utils._errors import named
 
 
-def find_columns(task: Task, members: Sequence[Member], fitted: Sequence[Any]) -> None:
-    """Note for each member the columns that it reads, from its fitted model."""
-    for member, model in zip(members, fitted, strict=True):
-        if isinstance(model, DummyClassifier):
-            model = _declared_choice(task, member)
-        member.reads = columns_read(model, task.codec.names)
+def columns_of_member(task: Task, member: Member, model: Any) -> NDArray[np.bool_]:
+    """Find the columns that a member reads, from its fitted model."""
+    if isinstance(model, DummyClassifier):
+        model = _declared_choice(task, member)
+    return columns_read(model, task.codec.names)
 
 
 def check_frozen(name: str, estimator: Any, X: Any, classes: NDArray[Any]) -> None:

@@ -30,10 +30,25 @@ def rows_of_each(
 
 def rows_of(value: Any, rows: NDArray[np.intp], n_samples: int) -> Any:
     """Take the given rows of a parameter of fit, if it has an entry for each row."""
+    if not goes_by_row(value, n_samples):
+        return value
+    return take(value if is_frame(value) else np.asarray(value), rows)
+
+
+def goes_by_row(value: Any, n_samples: int) -> bool:
+    """Tell whether a parameter of fit has an entry for each row."""
     if isinstance(value, str | dict) or not (
         hasattr(value, "__len__") or hasattr(value, "shape")
     ):
-        return value
-    if _num_samples(value) != n_samples:
-        return value
-    return take(value if is_frame(value) else np.asarray(value), rows)
+        return False
+    return bool(_num_samples(value) == n_samples)
+
+
+def row_parameters(metadata: Mapping[str, Any], n_samples: int) -> dict[str, Any]:
+    """Return only the parameters of fit that go row by row, as arrays and frames."""
+    everything = np.arange(n_samples)
+    return {
+        name: rows_of(value, everything, n_samples)
+        for name, value in metadata.items()
+        if not validates(name) and goes_by_row(value, n_samples)
+    }

@@ -39,7 +39,6 @@ from skcoop._members._samplers import holds_sampler
 from skcoop._tables._frames import own_copy
 from skcoop._utils._errors import named
 from skcoop._utils._progress import Progress
-from skcoop._utils._warnings import warn
 
 
 @dataclass
@@ -49,11 +48,9 @@ class Member:
     Attributes
     ----------
     name : str
-        Its name in `estimators`, which is also the name of its silo.
+        Its name in `estimators`.
     estimator : classifier
         The unfitted prototype; a fitted one where `frozen`.
-    rows : ndarray of int
-        The rows that it may train on.
     frozen : bool
         Whether it only teaches.
     reads : ndarray of bool, shape (n_features,)
@@ -66,7 +63,6 @@ class Member:
 
     name: str
     estimator: Any
-    rows: NDArray[np.intp]
     frozen: bool
     reads: NDArray[np.bool_]
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -220,45 +216,9 @@ def gives_probabilities(models: Sequence[Any], prototype: Any) -> bool:
     return all(hasattr(model, "predict_proba") for model in own or [prototype])
 
 
-class Teachers:
-    """Who can teach: members that give probabilities.
-
-    Parameters
-    ----------
-    members : list of Member
-        All members.
-    """
-
-    def __init__(self, members: Sequence[Member]):
-        self.members = members
-        self.mute: list[str] = []
-
-    def ask(self, fold_models: Sequence[Sequence[FittedMember]]) -> NDArray[np.bool_]:
-        """Mark the members whose fold models can teach; say who turns out not to.
-
-        Nothing is said of a member whose rows have one class so far: a fit may bring
-        what its prototype lacks.
-        """
-        able, mute = [], []
-        for member, own in zip(self.members, fold_models, strict=True):
-            models = [copy.estimator for copy in own]
-            able.append(gives_probabilities(models, member.estimator))
-            known = not all(stands_in(model, member.estimator) for model in models)
-            if known and not able[-1] and member.name not in self.mute:
-                mute.append(member.name)
-        self.mute += mute
-        if mute:
-            warn(
-                f"The members {mute} have no predict_proba: they vote but cannot "
-                "teach. A CalibratedClassifierCV around them can."
-            )
-        return np.array(able)
-
-
 def make_member(
     name: str,
     estimator: Any,
-    rows: NDArray[np.intp],
     n_features: int,
     seed: int,
     metadata: Mapping[str, Any],
@@ -271,7 +231,6 @@ def make_member(
     return Member(
         name=name,
         estimator=estimator,
-        rows=rows,
         frozen=frozen,
         reads=np.ones(n_features, dtype=bool),
         metadata=dict(metadata),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -17,9 +17,9 @@ from sklearn.metrics import get_scorer
 
 from skcoop._members._predictions import top_class
 from skcoop._tables._frames import take
-from skcoop._tables._task import Task
+from skcoop._tables._task import Task, joined
+from skcoop._utils._rounding import ROUNDING
 
-Rows = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
@@ -51,6 +51,67 @@ SHARES = ("accuracy", "balanced_accuracy")
 
 
 @dataclass
+class Sums:
+    """What a silo says of its rows: a score that is a mean over rows needs no more.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_folds, n_classes)
+        Weighted values of the rows by fold and class.
+    weights : ndarray of shape (n_classes,)
+        Weights of the rows by class.
+    """
+
+    values: Floats
+    weights: Floats
+
+    def with_folds(self, versions: Sequence[Sums]) -> Sums:
+        """Take each fold's line from a version of its own."""
+        lines = [version.values[fold] for fold, version in enumerate(versions)]
+        return Sums(np.array(lines), self.weights)
+
+
+@dataclass
+class RowAnswers:
+    """Rows and what was said of them, for what cannot be had from sums.
+
+    Attributes
+    ----------
+    task : Task
+        The rows.
+    rows : ndarray of int, shape (n_samples,)
+        Their places in the table that the user passed.
+    proba : ndarray of shape (..., n_samples, n_classes)
+        Out-of-fold predictions of one model or of several.
+    """
+
+    task: Task
+    rows: NDArray[np.intp]
+    proba: Floats
+
+    def with_folds(self, versions: Sequence[RowAnswers]) -> RowAnswers:
+        """Take each fold's rows from a version of its own."""
+        chosen = np.empty_like(self.proba)
+        for fold, version in enumerate(versions):
+            own = self.task.folds == fold
+            chosen[..., own, :] = version.proba[..., own, :]
+        return RowAnswers(self.task, self.rows, chosen)
+
+
+def pooled(parts: Sequence[RowAnswers]) -> RowAnswers:
+    """Put rows of several silos together, in the order of the user's table."""
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
+    proba = np.concatenate([part.proba for part in parts], axis=-2)
+    return RowAnswers(
+        joined([part.task for part in parts]).part(order),
+        np.concatenate([part.rows for part in parts])[order],
+        proba[..., order, :],
+    )
+
+
+@dataclass
 class FoldScores:
     """A score, fold by fold.
 
@@ -70,6 +131,11 @@ class FoldScores:
         """The score; NaN where no fold judges."""
         known = self.values[~np.isnan(self.values)]
         return float(known.sum()) if len(known) else float("nan")
+
+
+def not_judged(n_folds: int) -> FoldScores:
+    """Return the score where nobody judges."""
+    return FoldScores(np.full(n_folds, np.nan), [])
 
 
 class Score:
@@ -95,46 +161,62 @@ class Score:
         self.by_row = _BY_ROW.get(scoring) if isinstance(scoring, str) else None
         self.scorer = None if self.by_row else _as_scorer(scoring)
 
-    def of(self, task: Task, proba: Floats, rows: Rows) -> FoldScores:
-        """Score out-of-fold predictions on some rows.
+    def part(
+        self, task: Task, rows: NDArray[np.intp], proba: Floats
+    ) -> Sums | RowAnswers:
+        """Say of one silo's rows what the score needs.
 
         Parameters
         ----------
         task : Task
             The rows.
+        rows : ndarray of int, shape (n_samples,)
+            Their places in the user's table.
         proba : ndarray of shape (n_samples, n_classes)
-            The predictions.
-        rows : ndarray of bool, shape (n_samples,)
-            The rows that judge.
+            Out-of-fold predictions.
+        """
+        if self.by_row is None:
+            return RowAnswers(task, rows, proba)
+        n_classes = len(task.classes)
+        values = self.by_row(proba, task.codes) * task.weights
+        cells = task.folds * n_classes + task.codes
+        by_cell = np.bincount(cells, values, task.n_folds * n_classes)
+        return Sums(
+            by_cell.astype(np.float64).reshape(task.n_folds, n_classes),
+            np.bincount(task.codes, task.weights, n_classes).astype(np.float64),
+        )
+
+    def of(self, parts: Sequence[Any]) -> FoldScores:
+        """Score what silos say together, at least one of them.
+
+        Parameters
+        ----------
+        parts : list of Sums or of RowAnswers
+            As :meth:`part` returned them.
 
         Returns
         -------
         scores : FoldScores
             What each fold adds.
         """
-        if self.scorer is not None:
-            return self._by_fold(task, proba, rows)
-        assert self.by_row is not None
-        values = self.by_row(proba, task.codes) * self._shares(task, rows)
-        by_fold = np.bincount(task.folds, values, task.n_folds)
-        return FoldScores(by_fold.astype(np.float64), [])
-
-    def _shares(self, task: Task, rows: Rows) -> Floats:
-        """Return the weight of each row in the mean; all sum to one."""
-        weights = np.where(rows, task.weights, 0.0)
+        if self.by_row is None:
+            together = pooled(parts)
+            return self._by_fold(together.task, together.proba)
+        # (n_folds, n_classes) and (n_classes,), in the order of the silos
+        values, weights = parts[0].values, parts[0].weights
+        for part in parts[1:]:
+            values, weights = values + part.values, weights + part.weights
         if self.name != "balanced_accuracy":
-            return weights / weights.sum()
-        totals = np.bincount(task.codes, weights, len(task.classes))
-        present = totals > 0
-        each = np.divide(1.0, totals, out=np.zeros(len(totals)), where=present)
-        return weights * each[task.codes] / present.sum()
+            return FoldScores(values.sum(axis=1) / weights.sum(), [])
+        present = weights > 0
+        means = values[:, present] / weights[present]
+        return FoldScores(means.sum(axis=1) / present.sum(), [])
 
-    def _by_fold(self, task: Task, proba: Floats, rows: Rows) -> FoldScores:
+    def _by_fold(self, task: Task, proba: Floats) -> FoldScores:
         values, failures = np.full(task.n_folds, np.nan), []
         for fold in range(task.n_folds):
-            judges = np.flatnonzero(rows & (task.folds == fold))
             try:
-                values[fold] = self._ask_scorer(task, proba, judges)
+                values[fold] = self._ask_scorer(task, proba, task.in_fold(fold))
             except Exception as error:  # scorers are the user's: this fold is silent
                 failures.append(type(error).__name__)
             else:
@@ -196,6 +278,12 @@ def gains(before: FoldScores, after: FoldScores) -> Floats:
 def standard_error(gains: Floats) -> float:
     """Estimate the standard error of a sum of folds' gains g: root of sum(g^2)."""
     return float(np.sqrt(np.nansum(gains**2)))
+
+
+def is_clear(gained: Floats) -> bool:
+    """Tell whether the gain, summed over the folds, is more than its standard error."""
+    total = float(np.nansum(gained))
+    return total > standard_error(gained) + ROUNDING
 
 
 def _as_scorer(scoring: Any) -> Callable[..., Any]:

@@ -362,7 +362,7 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
         rows = np.flatnonzero(weights > 0)
         check_classes(self, y[rows])
         folds = fold_of_each_row(self.cv, X, y, None, routed["cv"]["split"], rows)
-        task = make_task(X, y, None, folds, weights, rows)
+        task = make_task(X, y, folds, weights, rows)
         self._check_folds(task)
 
         members = []
@@ -371,9 +371,8 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
             metadata = rows_of_each(routed[name]["fit"], rows, len(y))
             if name == "leader" or self.n_rounds > 1:
                 check_only_weights(name, estimator, metadata)
-            own = np.arange(len(rows))
             members.append(
-                make_member(name, estimator, own, task.Z.shape[1], seed, metadata)
+                make_member(name, estimator, task.Z.shape[1], seed, metadata)
             )
         unlabeled = check_unlabeled(self, X_unlabeled, task.X)
         return task, members[:-1], members[-1], unlabeled, rows

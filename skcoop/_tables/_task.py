@@ -1,11 +1,12 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all steps of one fit share: the rows, their classes, their owners, the folds."""
+"""What all steps on rows share: the rows, their classes, their weights, the folds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from skcoop._tables._checks import check_finite
 from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
-from skcoop._tables._frames import FloatMatrix, aligned, take
+from skcoop._tables._frames import FloatMatrix, aligned, stack, take
 from skcoop._tables._permissions import Permissions
 from skcoop._tables._row_keys import content_keys, mixed
 
@@ -24,7 +25,7 @@ _MOST_ROWS = 1000
 
 @dataclass
 class Task:
-    """The rows of one fit, in the user's container and as floats.
+    """The rows of one silo or of a single table, in their container and as floats.
 
     Attributes
     ----------
@@ -33,16 +34,15 @@ class Task:
     y : ndarray of shape (n_samples,)
         Their labels.
     classes : ndarray of shape (n_classes,)
-        The distinct labels.
+        The distinct labels; a silo may lack some.
     codes : ndarray of int, shape (n_samples,)
         Positions of the labels in `classes`.
     weights : ndarray of shape (n_samples,)
         Weight of each row where scores are computed.
     folds : ndarray of int, shape (n_samples,)
         The fold that holds out each row.
-    silos : ndarray of int, shape (n_samples,)
-        The silo that holds each row: the number of the member that owns it, 0 where
-        all members own all.
+    n_folds : int
+        Number of folds; a small silo may have rows in some of them only.
     codec : TableCodec
         Goes between the container and floats.
     Z : ndarray of shape (n_samples, n_features)
@@ -53,8 +53,6 @@ class Task:
     permissions : Permissions
         What may change in a row; by default everything that a search can vary. It also
         knows the columns of codes, between two of which nothing lies.
-    judges : ndarray of bool, shape (n_samples,)
-        Rows that judge, and that a final estimator learns from.
     private : ndarray of bool, shape (n_features,)
         Columns whose values stay in the silo of their row.
     """
@@ -65,71 +63,79 @@ class Task:
     codes: NDArray[np.intp]
     weights: NDArray[np.float64]
     folds: NDArray[np.intp]
-    silos: NDArray[np.intp]
+    n_folds: int
     codec: TableCodec
     Z: FloatMatrix
     keys: NDArray[np.uint64]
     permissions: Permissions
-    judges: NDArray[np.bool_]
     private: NDArray[np.bool_]
 
-    @property
-    def n_folds(self) -> int:
-        """Number of folds."""
-        return int(self.folds.max()) + 1
+    def part(self, rows: NDArray[np.intp]) -> Task:
+        """Return some of the rows as a task of their own."""
+        return replace(
+            self,
+            X=take(self.X, rows),
+            y=self.y[rows],
+            codes=self.codes[rows],
+            weights=self.weights[rows],
+            folds=self.folds[rows],
+            Z=self.Z[rows],
+            keys=self.keys[rows],
+        )
 
-    def silo(self, number: int) -> NDArray[np.intp]:
-        """Return the rows of a silo."""
-        return np.flatnonzero(self.silos == number)
-
-    def home(self, rows: NDArray[np.intp]) -> int:
-        """Return the silo of a member's rows, -1 for a guest that has none."""
-        return int(self.silos[rows[0]]) if len(rows) else -1
+    def in_fold(self, fold: int) -> NDArray[np.intp]:
+        """Return the rows that a fold holds out."""
+        return np.flatnonzero(self.folds == fold)
 
     @cached_property
     def unrecorded(self) -> NDArray[np.bool_]:
-        """Columns that a silo never records, of shape (n_silos, n_features)."""
-        missing = [
-            np.isnan(self.Z[self.silo(number)]).all(axis=0)
-            for number in range(int(self.silos.max()) + 1)
-        ]
-        return np.array(missing)
+        """Columns that are never recorded, of shape (n_features,)."""
+        return np.asarray(np.isnan(self.Z).all(axis=0))
 
     @cached_property
-    def metrics(self) -> dict[int, RowMetric]:
-        """Distances by silo, in the ranges of its own rows."""
-        return {
-            number: RowMetric(
-                self.codec, self.Z[self.silo(number)], self.permissions.coded
-            )
-            for number in np.unique(self.silos).tolist()
-        }
+    def metric(self) -> RowMetric:
+        """Distances in the ranges of the rows."""
+        return RowMetric(self.codec, self.Z, self.permissions.coded)
 
-    def travels(self, silo: int) -> NDArray[np.bool_]:
+    @property
+    def travels(self) -> NDArray[np.bool_]:
         """Mark the columns whose cells leave a silo: recorded there and not private."""
-        return ~self.private & ~self.unrecorded[silo]
+        return ~self.private & ~self.unrecorded
 
     @cached_property
-    def usual_distances(self) -> dict[int, float]:
-        """By silo, the median distance of a row to the nearest that differs."""
-        return {
-            silo: _usual_distance(metric, self.Z[self.silo(silo)], self.travels(silo))
-            for silo, metric in self.metrics.items()
-        }
+    def usual_distance(self) -> float:
+        """The median distance of a row to the nearest that differs."""
+        return _usual_distance(self.metric, self.Z, self.travels)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.intp]:
+        """A number for each row that says nothing about its place or content."""
+        ranks = np.empty(len(self.keys), dtype=np.intp)
+        ranks[np.argsort(self.keys, kind="stable")] = np.arange(len(self.keys))
+        return ranks
+
+    @cached_property
+    def contents(self) -> NDArray[np.intp]:
+        """The least of the numbers of the rows that have a row's content."""
+        first = np.searchsorted(np.sort(self.keys), self.keys)
+        return np.asarray(first, dtype=np.intp)
 
     def repeats(
         self,
         Z: FloatMatrix,
         reads: NDArray[np.bool_],
-        rows: NDArray[np.intp],
+        rows: NDArray[np.intp] | None = None,
     ) -> NDArray[np.bool_]:
-        """Mark what equals one of the given rows on the columns read.
+        """Mark what equals one of the rows, or of some, on the columns read.
 
         Private columns do not count: a copy with other cells there is one.
         """
         reads = reads & ~self.private
-        every = reads.all()
-        known = self.keys[rows] if every else content_keys(self.Z[rows][:, reads])
+        if reads.all():
+            known = self.keys if rows is None else self.keys[rows]
+        else:
+            some = self.Z if rows is None else self.Z[rows]
+            known = content_keys(some[:, reads])
         return np.isin(content_keys(Z[:, reads]), known)
 
     def __sizeof__(self) -> int:
@@ -147,7 +153,6 @@ class Task:
 def make_task(
     X: Any,
     y: NDArray[Any],
-    owners: NDArray[np.intp] | None,
     folds: NDArray[np.intp],
     weights: NDArray[np.float64],
     rows: NDArray[np.intp],
@@ -158,8 +163,8 @@ def make_task(
     ----------
     X : ndarray or data frame of shape (n_samples, n_features)
         The whole table.
-    y, owners, folds, weights : ndarray of shape (n_samples,)
-        As in :class:`Task`; `owners` is None where all members own all rows.
+    y, folds, weights : ndarray of shape (n_samples,)
+        As in :class:`Task`.
     rows : ndarray of int
         The rows that take part.
 
@@ -178,20 +183,34 @@ def make_task(
     Z = codec.encode(X)
     check_finite(Z, codec.names)
     classes, codes = np.unique(y, return_inverse=True)
+    used, folds = np.unique(folds[rows], return_inverse=True)
     return Task(
         X=X,
         y=y,
         classes=classes,
         codes=codes,
         weights=weights[rows],
-        folds=np.unique(folds[rows], return_inverse=True)[1],
-        silos=np.zeros(len(rows), dtype=np.intp) if owners is None else owners[rows],
+        folds=folds,
+        n_folds=len(used),
         codec=codec,
         Z=Z,
         keys=content_keys(Z),
         permissions=Permissions(codec),
-        judges=np.ones(len(rows), dtype=bool),
         private=np.zeros(Z.shape[1], dtype=bool),
+    )
+
+
+def joined(tasks: Sequence[Task]) -> Task:
+    """Put the rows of several tasks on top of each other."""
+    return replace(
+        tasks[0],
+        X=reduce(stack, [task.X for task in tasks]),
+        y=np.concatenate([task.y for task in tasks]),
+        codes=np.concatenate([task.codes for task in tasks]),
+        weights=np.concatenate([task.weights for task in tasks]),
+        folds=np.concatenate([task.folds for task in tasks]),
+        Z=np.concatenate([task.Z for task in tasks]),
+        keys=np.concatenate([task.keys for task in tasks]),
     )
 
 

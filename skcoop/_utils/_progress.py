@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -125,7 +125,7 @@ class Clock:
         self.round_began = perf_counter()
 
     def say_round(
-        self, number: int, improved: int, taught: int, lessons: Sequence[Sized]
+        self, number: int, improved: int, taught: int, n_lessons: int
     ) -> None:
         """Print what a round brought, and what the others may take."""
         took = perf_counter() - self.round_began
@@ -133,6 +133,6 @@ class Clock:
         most = self.longest_round * (self.n_rounds - number) if improved else 0
         self.say(
             f"round {number} of {self.n_rounds}: {improved} of {taught} students "
-            f"improved, {sum(map(len, lessons))} lessons kept so far",
+            f"improved, {n_lessons} lessons kept so far",
             to_go=f", at most about {most:.1f}s to go",
         )

@@ -12,29 +12,42 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._cooperative._credibility import credible_silos
-from skcoop._members._member import make_member
+from skcoop._cooperative._credibility import credible_silos, standing
 from skcoop._tables._task import make_task
 
 
-def situation(silos, codes, guests=0, weights=None):
-    """Return a task and one member for each silo; guests have no rows."""
+def situation(silos, codes, weights=None):
+    """Return the rows of each silo, and where they are."""
     n = len(codes)
     task = make_task(
         np.arange(2.0 * n).reshape(n, 2),
         np.asarray(codes),
-        np.asarray(silos),
         np.arange(n) // 2 % 2,
         np.ones(n) if weights is None else np.asarray(weights, dtype=float),
         np.arange(n),
     )
-    n_silos = max(silos) + 1
-    homes = [task.silo(k) for k in range(n_silos)] + [np.array([], dtype=int)] * guests
-    members = [
-        make_member(f"m{k}", LogisticRegression(), rows, 2, 0, {})
-        for k, rows in enumerate(homes)
+    places = [np.flatnonzero(silos == s) for s in range(max(silos) + 1)]
+    return [task.part(rows) for rows in places], places
+
+
+def believed(silos, codes, answers, homes=None, guests=0, weights=None):
+    """Return what is believed where a member lives at each silo; guests have none."""
+    tasks, places = situation(silos, codes, weights)
+    answers = np.asarray(answers)
+    standings = [
+        standing(own, answers[:, rows]) for own, rows in zip(tasks, places, strict=True)
     ]
-    return task, members
+    if homes is None:
+        homes = [*range(len(tasks)), *[-1] * guests]
+    return credible_silos(standings, np.array(homes)), tasks, places
+
+
+def witnessed(belief, tasks, places, right):
+    """Return by member and row who may be taught about it."""
+    found = np.zeros(right.shape, dtype=bool)
+    for number, (own, rows) in enumerate(zip(tasks, places, strict=True)):
+        found[:, rows] = belief.witnessed(own, number, right[:, rows])
+    return found
 
 
 def labels(n_silos, each=40, n_classes=2):
@@ -43,8 +56,7 @@ def labels(n_silos, each=40, n_classes=2):
 
 
 def found(silos, codes, answers, **options):
-    task, members = situation(silos, codes, **options)
-    return credible_silos(task, members, np.asarray(answers))
+    return believed(silos, codes, answers, **options)[0]
 
 
 def test_liar_is_set_aside_and_takes_no_honest_silo_with_it():
@@ -85,8 +97,8 @@ def test_guest_tells_who_of_two_lies():
     assert belief.members.tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize(("wrong", "believed"), [(11, True), (14, False)])
-def test_a_standard_error_below_chance_is_the_limit(wrong, believed):
+@pytest.mark.parametrize(("wrong", "kept"), [(11, True), (14, False)])
+def test_a_standard_error_below_chance_is_the_limit(wrong, kept):
     """Of 20 rows in each class: 0.5 - sqrt(0.25 / 20) = 0.388."""
     silos, codes = labels(2)
     away = codes.copy()
@@ -97,7 +109,7 @@ def test_a_standard_error_below_chance_is_the_limit(wrong, believed):
     belief = found(silos, codes, [away, codes, away], guests=1)
     assert belief.agreement[1] == pytest.approx(1 - wrong / 20)
     assert belief.least[1] == pytest.approx(0.5 - np.sqrt(0.25 / 20))
-    assert belief.credible[1] == believed
+    assert belief.credible[1] == kept
 
 
 def test_a_constant_member_is_a_guess_however_rare_a_class_is():
@@ -150,14 +162,10 @@ def test_the_only_silo_with_a_class_is_kept():
 
 def test_a_single_table_is_believed():
     silos, codes = np.zeros(40, dtype=int), np.arange(40) % 2
-    task, _ = situation(silos, codes)
-    members = [
-        make_member(f"m{k}", LogisticRegression(), np.arange(40), 2, 0, {})
-        for k in range(3)
-    ]
-    belief = credible_silos(task, members, np.tile(1 - codes, (3, 1)))
+    wrong = np.tile(1 - codes, (3, 1))
+    belief, *where = believed(silos, codes, wrong, homes=[0, 0, 0])
     assert belief.credible.all()
-    assert belief.witnessed(task, np.zeros((3, 40), dtype=bool)).all()
+    assert witnessed(belief, *where, np.zeros((3, 40), dtype=bool)).all()
 
 
 class TestWitness:
@@ -165,14 +173,13 @@ class TestWitness:
         """Return by student and silo; each silo has two rows, one of each class."""
         silos = np.repeat(np.arange(n_silos), 2)
         codes = np.arange(len(silos)) % 2 if codes is None else codes
-        task, members = situation(silos, codes)
         answers = np.tile(codes, (n_silos, 1)) if answers is None else answers
-        belief = credible_silos(task, members, answers)
+        belief, *where = believed(silos, codes, answers)
         belief.agreement[:] = np.nan  # nothing is known of the silos as a whole
         if liar is not None:
             belief.credible[liar] = False
         right = np.repeat(np.asarray(right, dtype=bool), 2, axis=1)
-        return belief.witnessed(task, right)[:, ::2].astype(int).tolist()
+        return witnessed(belief, *where, right)[:, ::2].astype(int).tolist()
 
     def test_somebody_else_who_is_not_at_home(self):
         right = [[1, 0, 1], [1, 1, 0], [0, 1, 1]]
@@ -186,23 +193,22 @@ class TestWitness:
         assert self.witnessed(np.eye(2), n_silos=2) == [[0, 1], [1, 0]]
 
     @pytest.mark.parametrize(
-        "n_right, believed", [(29, True), (28, False), (26, False)]
+        "n_right, at_its_word", [(29, True), (28, False), (26, False)]
     )
     def test_a_silo_that_others_agree_with_is_taken_at_its_word(
-        self, n_right, believed
+        self, n_right, at_its_word
     ):
         """Of 2 x 64 rows a guess is right about half: 32 of each class."""
         silos, codes = np.repeat([0, 1, 2], 128), np.tile([0, 1], 192)
-        task, members = situation(silos, codes)
         answers = np.tile(codes, (3, 1))
         # About the rows of silo 0, the others are right about some of each class.
         wrong = np.arange(128) // 2 >= n_right + 4
         answers[1:, :128][:, wrong] = 1 - codes[:128][wrong]
-        belief = credible_silos(task, members, answers)
+        belief, *where = believed(silos, codes, answers)
         assert belief.credible.all()
-        witnessed = belief.witnessed(task, answers == task.codes)
-        assert witnessed[1, :128][wrong].all() == believed
-        assert witnessed[1, :128][~wrong].all()
+        taught = witnessed(belief, *where, answers == codes)
+        assert taught[1, :128][wrong].all() == at_its_word
+        assert taught[1, :128][~wrong].all()
 
     def test_liars_bear_no_witness_and_are_not_taught_about(self):
         right = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]

@@ -426,6 +426,7 @@ def test_get_params():
         "categorical_features",
         "n_rounds",
         "silo_column",
+        "silo_members",
         "private_columns",
         "min_distance",
         "cv",

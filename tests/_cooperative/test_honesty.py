@@ -29,14 +29,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
 from skcoop._cooperative import _teaching
-from skcoop._cooperative._combine import Combiner
-from skcoop._cooperative._fitting import Judgement
 from skcoop._cooperative._gate import Gate
 from skcoop._cooperative._honest_gains import HonestGains
-from skcoop._cooperative._lessons import Lessons, no_lessons
+from skcoop._cooperative._lessons import Lessons
 from skcoop._members._folds import fold_of_each_row
-from skcoop._members._member import Member
-from skcoop._members._scores import Score
+from skcoop._members._scores import Score, not_judged
 from skcoop._tables._task import make_task
 from skcoop.counterfactuals import BatchedDice, Counterfactuals
 
@@ -522,9 +519,7 @@ def test_lessons_carry_no_labels_of_the_rows_that_judge_them(alpha):
 
 def test_noise_looks_learned_if_rows_that_lessons_lead_to_may_judge(monkeypatch):
     """The rule that the test before this one relies on is needed."""
-    monkeypatch.setattr(
-        Lessons, "outside", lambda self, folds, fold: self[folds[self.source] != fold]
-    )
+    monkeypatch.setattr(Lessons, "outside", lambda self, fold: self[self.fold != fold])
     assert scores_on_noise(0.5, n_seeds=6).max() > 0.58
 
 
@@ -578,30 +573,34 @@ def test_reported_gain_is_decided_by_the_other_folds(rounds, kept, honest):
     """Each fold scores what the other three would have kept."""
     folds, place = np.arange(80) % 4, np.arange(80) // 4
     y, everyone = place % 2, np.arange(80)
-    task = make_task(place[:, None] / 80, y, None, folds, np.ones(80), everyone)
-    member = Member("a", GaussianNB(), everyone, False, np.ones(1, dtype=bool))
-    gate, nothing = Gate(Score(), "all"), no_lessons(1)
+    task, score = (
+        make_task(place[:, None] / 80, y, folds, np.ones(80), everyone),
+        Score(),
+    )
+    gate = Gate(score, "all", np.array([0]), np.array([True]), n_folds=4)
 
     def right_about(counts):
         """Judge the given number of the twenty rows of each fold rightly."""
         right = place < np.asarray(counts)[folds]
-        return Judgement([], np.eye(2)[np.where(right, y, 1 - y)])
+        return {0: score.part(task, everyone, np.eye(2)[np.where(right, y, 1 - y)])}
 
     counts = np.full(4, 10)
     present = right_about(counts)
-    gains = HonestGains(task, [member], [present], gate)
+    gains = HonestGains(gate, [present])
     for by_fold, accepted in zip(rounds, kept, strict=True):
         refit = right_about(counts + by_fold)
-        verdict = gate._judge(task, member, (present, nothing), (refit, nothing))
+        verdict = gate.decide(0, present, refit)
         assert verdict.accepted == accepted
         gains.follow({0: verdict})
-        present, counts = verdict.judgement, counts + np.multiply(by_fold, accepted)
-    table = gains.table(Combiner("soft", 0, None))
+        present = refit if accepted else present
+        counts = counts + np.multiply(by_fold, accepted)
+    nothing = not_judged(4)
+    table = gains.table(["a"], nothing, nothing)
     assert table.index.tolist() == ["a", "combined"]
     gain = np.sum(honest) / 80
     error = 2 * np.std(honest, ddof=1) / 80
-    for _, line in table.iterrows():
-        assert_allclose(line, [0.5, 0.5 + gain, gain, error], atol=1e-12)
+    assert_allclose(table.loc["a"], [0.5, 0.5 + gain, gain, error], atol=1e-12)
+    assert table.loc["combined"].isna().all()
 
 
 @pytest.mark.parametrize("accept", ["all", "own"])

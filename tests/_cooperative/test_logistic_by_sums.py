@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop._cooperative import _combine
+from skcoop._cooperative import _combined, _silo
 from skcoop._cooperative._combine import stacked
 from skcoop._cooperative._logistic_by_sums import (
     added,
@@ -22,10 +22,11 @@ def by_sums(X, y, weights, silos, n_classes):
     own = [
         (X[silos == s], y[silos == s], weights[silos == s]) for s in np.unique(silos)
     ]
-    W = newton(
-        lambda W: added(loss_sums(*rows, W) for rows in own), X.shape[1], n_classes
-    )
-    return as_classifier(W, np.unique(y))
+
+    def ask(asked):
+        return {k: added(loss_sums(*rows, W) for rows in own) for k, W in asked.items()}
+
+    return as_classifier(newton(ask, X.shape[1], [n_classes])[0], np.unique(y))
 
 
 def exactly(X, y, weights):
@@ -64,6 +65,25 @@ def test_a_silo_may_lack_a_class():
     )
 
 
+def test_models_are_found_side_by_side_as_alone():
+    X, y = load_iris(return_X_y=True)
+    X, asked = X / 8, []
+
+    def ask(W):
+        asked.append(sorted(W))
+        sums = {0: (X, y), 1: (X[::2], y[::2]), 2: (X[50:], y[50:] - 1)}
+        return {
+            k: loss_sums(*sums[k], np.ones(len(sums[k][1])), own)
+            for k, own in W.items()
+        }
+
+    together = newton(ask, 4, [3, 3, 2])
+    assert asked[0] == [0, 1, 2]
+    for k, n_classes in enumerate([3, 3, 2]):
+        alone = newton(lambda W, k=k: {0: ask({k: W[0]})[k]}, 4, [n_classes])[0]
+        assert_array_equal(together[k], alone)
+
+
 def test_derivatives_are_those_of_the_loss():
     rng = np.random.default_rng(0)
     for n_classes, n_outputs in ((2, 1), (3, 3)):
@@ -98,7 +118,7 @@ def test_final_estimator_over_silos_sees_one_silo_at_a_time(n_classes, monkeypat
         seen.append(len(F))
         return loss_sums(F, codes, weights, W)
 
-    monkeypatch.setattr(_combine, "loss_sums", counted)
+    monkeypatch.setattr(_silo, "loss_sums", counted)
     model = CooperativeDistiller(members(), n_rounds=0, cv=3, random_state=0)
     model.fit(X, y, silos=silos)
     assert max(seen) == (silos == "a").sum()
@@ -110,7 +130,7 @@ def test_final_estimator_over_silos_sees_one_silo_at_a_time(n_classes, monkeypat
 
 
 def test_a_single_table_has_the_final_estimator_that_it_had(monkeypatch):
-    monkeypatch.setattr(_combine, "newton", None)
+    monkeypatch.setattr(_combined, "newton", None)
     X, y = load_iris(return_X_y=True)
     model = CooperativeDistiller(members(), n_rounds=0, random_state=0).fit(X, y)
     # scikit-learn counts its own iterations.

@@ -1,5 +1,7 @@
 """The single steps: folds, deficiencies, the choice of teachers, completion, gate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,25 +16,32 @@ from skcoop._cooperative._deficiencies import (
     pairs_with_news,
     qualified_teachers,
     rehearsed_rows,
+    rehearsed_shares,
+    rows_to_rehearse,
 )
-from skcoop._cooperative._fitting import Judgement
-from skcoop._cooperative._gate import Gate, _is_clear
+from skcoop._cooperative._fitting import Failure, fit_fold_model, laid_out
+from skcoop._cooperative._gate import Gate
 from skcoop._cooperative._lessons import (
     Lessons,
+    Origin,
+    completed,
+    joined,
+    lessons_for,
     no_lessons,
-    translate,
     without_duplicates,
 )
 from skcoop._cooperative._teaching import (
     Answers,
     _outside,
     _seen_by_search,
+    at_most,
     choose_teachers,
+    quotas,
 )
 from skcoop._members._fit_parameters import rows_of
 from skcoop._members._folds import fold_of_each_row
 from skcoop._members._member import make_member, set_seeds
-from skcoop._members._scores import Score, gains
+from skcoop._members._scores import Score, gains, is_clear
 from skcoop._tables._codec import TableCodec
 from skcoop._tables._distances import RowMetric
 from skcoop._tables._frames import same_cells
@@ -40,12 +49,19 @@ from skcoop._tables._row_keys import content_keys
 from skcoop._tables._task import make_task
 
 
-def small_task(n=60, n_folds=3, owners=None, seed=0):
+def small_task(n=60, n_folds=3, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
     y = (X[:, 0] > 0).astype(int)
     folds = np.arange(n) % n_folds
-    return make_task(X, y, owners, folds, np.ones(n), np.arange(n))
+    return make_task(X, y, folds, np.ones(n), np.arange(n))
+
+
+def by_silo(task, owners):
+    """Return the rows of each silo and their places."""
+    silos = np.zeros(len(task.y)) if owners is None else owners
+    places = [np.flatnonzero(silos == s) for s in np.unique(silos)]
+    return [(task.part(rows), rows) for rows in places]
 
 
 class TestFolds:
@@ -90,17 +106,21 @@ class TestFolds:
 
 class TestTeachers:
     def qualified(self, answers, codes, owners=None, weights=None, **masks):
-        task = small_task(len(codes), owners=owners)
+        task = small_task(len(codes))
         task.codes, task.classes = np.array(codes), np.unique(codes)
         if weights is not None:
             task.weights = np.array(weights, dtype=float)
         everyone = np.ones(len(answers), dtype=bool)
         masks = {k: np.array(v, dtype=bool) for k, v in masks.items()}
         chosen = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
-        everything = np.ones(np.shape(answers), dtype=bool)
-        return qualified_teachers(
-            task, np.array(answers), pairs_with_news(*chosen), everything
-        )
+        answers, pairs = np.array(answers), pairs_with_news(*chosen)
+        everything = np.ones(answers.shape, dtype=bool)
+        qualified = np.zeros((len(answers), *answers.shape), dtype=bool)
+        for own, rows in by_silo(task, owners):
+            qualified[:, :, rows] = qualified_teachers(
+                own, answers[:, rows], pairs, everything[:, rows]
+            )
+        return qualified
 
     def test_only_wrong_rows_are_taught_by_those_who_are_right(self):
         # No row has the label 2: who says so is wrong, and contradicts nobody wrongly
@@ -196,33 +216,43 @@ class TestTeachers:
         qualified = np.zeros((3, 3, 900), dtype=bool)
         qualified[0, 1:, :] = True
         qualified[0, 2, :300] = False
-        chosen = choose_teachers(task, qualified, max_lessons=None, seed=3)
-        assert (chosen[0, :300] == 1).all()
-        assert 0.43 < (chosen[0, 300:] == 1).mean() < 0.57
-        assert set(chosen[0]) == {1, 2}
-        assert (chosen[1:] == -1).all()
-        again = choose_teachers(task, qualified, max_lessons=None, seed=3)
-        other = choose_teachers(task, qualified, max_lessons=None, seed=4)
-        np.testing.assert_array_equal(chosen, again)
-        assert (chosen != other).any()
+        asked, again, other = (
+            choose_teachers(task, qualified, None, seed) for seed in (3, 3, 4)
+        )
+        assert not (asked & ~qualified).any()
+        assert (asked[0].sum(axis=0) == 1).all()
+        assert asked[0, 1, :300].all()
+        assert 0.43 < asked[0, 1, 300:].mean() < 0.57
+        assert not asked[1:].any()
+        np.testing.assert_array_equal(asked, again)
+        assert (asked != other).any()
 
     def test_most_lessons_come_from_all_classes(self):
         task = small_task(n=100)
         task.codes = np.repeat([0, 1, 2], [90, 8, 2])
         qualified = np.zeros((2, 2, 100), dtype=bool)
         qualified[0, 1] = True
-        chosen = choose_teachers(task, qualified, max_lessons=12, seed=0)
-        taken = np.bincount(task.codes[chosen[0] == 1])
+        asked = choose_teachers(task, qualified, None, 0)
+        few = at_most(task, asked, np.array([12, 12]), 0)
+        assert not (few & ~asked).any()
+        taken = np.bincount(task.codes[few[0, 1]])
         assert taken.tolist() == [5, 5, 2]
+        np.testing.assert_array_equal(at_most(task, asked, np.full(2, 100), 0), asked)
+
+    def test_silos_share_what_a_student_may_hear(self):
+        assert quotas(np.array([10, 20, 70]), 100).tolist() == [10, 20, 70]
+        assert quotas(np.array([10, 20, 70]), 10).tolist() == [1, 2, 7]
+        # What rounding leaves goes to those that lost most by it.
+        assert quotas(np.array([15, 15, 70]), 10).tolist() == [2, 1, 7]
+        assert quotas(np.array([0, 3, 3]), 3).tolist() == [0, 2, 1]
 
 
 class TestBackground:
     def test_rows_outside_of_the_fold_if_there_are_any(self):
-        task = small_task(n=6)
-        rows = np.array([0, 1, 3, 4])  # of folds 0, 1, 0, 1
-        assert _outside(task, rows, 0).tolist() == [1, 4]
-        assert _outside(task, rows, 2).tolist() == [0, 1, 3, 4]
-        assert _outside(task, rows[::2], 0).tolist() == [0, 3]
+        task = small_task(n=6).part(np.array([0, 1, 3, 4]))  # of folds 0, 1, 0, 1
+        assert _outside(task, 0).tolist() == [1, 3]
+        assert _outside(task, 2).tolist() == [0, 1, 2, 3]
+        assert _outside(task.part(np.array([0, 2])), 0).tolist() == [0, 1]
 
     def test_not_too_many_from_all_classes_seeded_and_by_content(self, monkeypatch):
         task = small_task()
@@ -247,28 +277,33 @@ class TestRehearsal:
     """Two silos of 1000 rows each; the first member has 200 of the second's wrong."""
 
     def setup_method(self):
-        owners = np.repeat([0, 1], 1000)
-        self.task = small_task(n=2000, owners=owners)
-        self.members = [
-            make_member(
-                name, LogisticRegression(), np.flatnonzero(owners == k), 3, 0, {}
-            )
-            for k, name in enumerate(["first", "second"])
-        ]
+        self.owners = np.repeat([0, 1], 1000)
+        self.homes = np.array([0, 1])
+        self.task = small_task(n=2000)
         self.answers = np.array([self.task.codes, self.task.codes])
         self.answers[0, 1000:1200] = 1 - self.answers[0, 1000:1200]
         self.answers[1, 1900:] = 1 - self.answers[1, 1900:]
 
-    def rehearsed(self, task=None, seed=0, **masks):
-        everyone = np.ones(2, dtype=bool)
+    def rehearsed(self, seed=0, **masks):
+        everyone = np.ones(len(self.homes), dtype=bool)
         roles = [masks.get(k, everyone) for k in ("students", "teachers", "changed")]
         pairs = pairs_with_news(*roles)
-        task = self.task if task is None else task
-        taught = np.ones(self.answers.shape, dtype=bool)
-        found = qualified_teachers(task, self.answers, pairs, taught)
-        return rehearsed_rows(
-            task, self.members, found, self.answers, pairs, taught, seed
-        )
+        surveyed, weights = [], np.zeros((2, len(self.homes)))
+        for own, rows in by_silo(self.task, self.owners):
+            answers = self.answers[:, rows]
+            taught, right = np.ones(answers.shape, dtype=bool), answers == own.codes
+            at_home = self.homes == self.owners[rows[0]]
+            wrong = qualified_teachers(own, answers, pairs, taught).any(axis=1)
+            known = rows_to_rehearse(right, pairs, taught, at_home)
+            weights += [wrong @ own.weights, known @ own.weights]
+            surveyed.append((own, rows, right, known))
+        shares = rehearsed_shares(*weights)
+        rehearsed = np.zeros((len(everyone), *self.answers.shape), dtype=bool)
+        for own, rows, right, known in surveyed:
+            rehearsed[:, :, rows] = rehearsed_rows(
+                own, right, pairs, known, shares, seed
+            )
+        return rehearsed
 
     def test_rows_of_others_about_as_many_as_deficiencies(self):
         rehearsed = self.rehearsed()
@@ -291,15 +326,9 @@ class TestRehearsal:
         np.testing.assert_array_equal(rows, np.arange(1200, 1300))
 
     def test_each_student_draws_for_itself(self):
-        self.members.insert(1, self.members[0])
+        self.homes = np.array([0, 0, 1])
         self.answers = self.answers[[0, 0, 1]]
-        everyone = np.ones(3, dtype=bool)
-        pairs = pairs_with_news(everyone, everyone, everyone)
-        taught = np.ones((3, 2000), dtype=bool)
-        found = qualified_teachers(self.task, self.answers, pairs, taught)
-        first, twin, _ = rehearsed_rows(
-            self.task, self.members, found, self.answers, pairs, taught, 0
-        )
+        first, twin, _ = self.rehearsed()
         assert first[2].any()
         assert (first[2] != twin[2]).any()
 
@@ -308,11 +337,8 @@ class TestRehearsal:
         np.testing.assert_array_equal(first, again)
         assert (first != other).any()
         order = np.random.default_rng(0).permutation(2000)
-        for name in ("codes", "keys", "silos", "weights"):
-            setattr(self.task, name, getattr(self.task, name)[order])
+        self.task, self.owners = self.task.part(order), self.owners[order]
         self.answers = self.answers[:, order]
-        for k, member in enumerate(self.members):
-            member.rows = np.flatnonzero(self.task.silos == k)
         np.testing.assert_array_equal(self.rehearsed(), first[:, :, order])
 
     def test_counts_by_weight(self):
@@ -327,9 +353,7 @@ class TestRehearsal:
         assert not self.rehearsed(**{role: np.zeros(2, dtype=bool)}).any()
 
     def test_who_shares_all_rows_has_nothing_to_rehearse(self):
-        self.task.silos[:] = 0
-        for member in self.members:
-            member.rows = np.arange(2000)
+        self.owners[:], self.homes[:] = 0, 0
         assert not self.rehearsed().any()
 
 
@@ -440,43 +464,50 @@ class TestDistances:
 
 class TestLessons:
     @staticmethod
-    def lessons(Z, source, number=1):
-        n = len(source)
-        ones = np.ones(n)
+    def lessons(Z, source, number=1, label=None, content=None):
+        source = np.asarray(source)
+        n, ones = len(source), np.ones(len(source))
         return Lessons(
-            np.asarray(Z, dtype=float),
-            np.asarray(source),
-            np.full(n, -1),
-            np.zeros(n, dtype=int),
-            np.full(n, number),
-            *(ones, ones, ones),
-            np.ones((n, 3), dtype=bool),
+            Z=np.asarray(Z, dtype=float),
+            label=np.zeros(n, dtype=int) if label is None else np.asarray(label),
+            fold=source % 3,
+            donor_fold=np.full(n, -1),
+            silo=np.zeros(n, dtype=int),
+            source=source,
+            content=source if content is None else np.asarray(content),
+            teacher=np.zeros(n, dtype=int),
+            round=np.full(n, number),
+            donor=np.full(n, -1),
+            before=ones,
+            after=ones,
+            distance=ones,
+            changed=np.ones((n, 3), dtype=bool),
         )
 
     def test_same_instance_and_label_stay_once(self):
-        task = small_task()
-        task.codes[:4] = [0, 0, 1, 1]
-        lessons = self.lessons(np.ones((4, 3)), [0, 1, 2, 3])
-        unique = without_duplicates(task, lessons)
-        assert sorted(task.codes[unique.source]) == [0, 1]
+        lessons = self.lessons(np.ones((4, 3)), [0, 1, 2, 3], label=[0, 0, 1, 1])
+        unique = without_duplicates(lessons)
+        assert unique.label.tolist() == [0, 1]
+        assert unique.source.tolist() == [0, 2]
+
+    def test_same_instance_of_two_silos_stays_once(self):
+        lessons = self.lessons(np.ones((2, 3)), [1, 0])
+        lessons.silo[:] = [0, 1]
+        assert without_duplicates(lessons).silo.tolist() == [0]
 
     def test_repeated_rows_keep_a_lesson_each(self):
-        task = small_task()
-        task.keys[1] = task.keys[0]
-        task.codes[:2] = 0
-        lessons = self.lessons(np.ones((2, 3)), [0, 1])
-        assert len(without_duplicates(task, lessons)) == 2
-        twice = lessons + self.lessons(np.ones((2, 3)), [0, 1], number=2)
-        assert len(without_duplicates(task, twice)) == 2
+        lessons = self.lessons(np.ones((2, 3)), [0, 1], content=[0, 0])
+        assert len(without_duplicates(lessons)) == 2
+        again = self.lessons(np.ones((2, 3)), [0, 1], number=2, content=[0, 0])
+        assert len(without_duplicates(lessons + again)) == 2
 
-    def test_copies_know_nothing_of_the_fold_that_they_judge(self):
-        folds = np.array([0, 1, 2])
+    def test_fold_models_know_nothing_of_the_fold_that_they_judge(self):
         lessons = self.lessons(np.zeros((6, 3)), [0, 0, 1, 1, 2, 2])
-        lessons.donor_row = np.array([-1, 2, 0, 2, -1, 1])
+        lessons.donor_fold = np.array([-1, 2, 0, 2, -1, 1])
         for fold, left in enumerate([[3, 4, 5], [0, 1, 4], [0, 2]]):
-            outside = lessons.outside(folds, fold)
+            outside = lessons.outside(fold)
             np.testing.assert_array_equal(outside.source, lessons.source[left])
-            np.testing.assert_array_equal(outside.donor_row, lessons.donor_row[left])
+            np.testing.assert_array_equal(outside.donor_fold, lessons.donor_fold[left])
 
     def test_none_to_begin_with(self):
         empty = no_lessons(3)
@@ -484,6 +515,24 @@ class TestLessons:
         assert (len(empty), len(both)) == (0, 2)
         assert both.changed.dtype == bool
         assert both.source.dtype == both.round.dtype == np.intp
+
+    def test_parameters_of_fit_stay_with_their_lessons(self):
+        first, second = (self.lessons(np.ones((2, 3)), [0, 1]) for _ in range(2))
+        first.parameters = {"sample_weight": np.array([1.0, 2.0])}
+        second.parameters = {"sample_weight": np.array([3.0, 4.0])}
+        both = no_lessons(3) + first + second
+        assert both.parameters["sample_weight"].tolist() == [1, 2, 3, 4]
+        some = both[np.array([True, False, False, True])]
+        assert some.parameters["sample_weight"].tolist() == [1, 4]
+
+    def test_numbers_of_rows_follow_their_content_not_their_place(self):
+        task = small_task()
+        order = np.random.default_rng(0).permutation(60)
+        assert sorted(task.ranks) == list(range(60))
+        np.testing.assert_array_equal(task.part(order).ranks, task.ranks[order])
+        twice = task.part(np.array([3, 7, 3]))
+        assert twice.contents[0] == twice.contents[2] != twice.contents[1]
+        assert len(set(twice.ranks)) == 3
 
     def test_content_keys_see_content_only(self):
         Z = np.array([[0.0, np.nan], [-0.0, np.nan], [np.nan, 0.0], [0.0, 1.0]])
@@ -499,13 +548,11 @@ class TestTranslation:
     """Two members with 30 rows each; the second never records the last column."""
 
     def setup_method(self):
-        self.task = small_task(owners=np.repeat([0, 1], 30))
+        self.task = small_task()
         self.task.Z[30:, 2] = np.nan
         self.members = [
-            make_member(
-                name, LogisticRegression(), np.arange(30) + 30 * k, 3, number, {}
-            )
-            for k, (name, number) in enumerate([("first", 0), ("second", 1)])
+            make_member(name, LogisticRegression(), 3, number, {})
+            for name, number in [("first", 0), ("second", 1)]
         ]
         self.chosen = np.full((2, 60), -1)
 
@@ -520,8 +567,41 @@ class TestTranslation:
         }
         return Answers(rows, np.asarray(Z, dtype=float), **{**given, **changes})
 
-    def translated(self, answers, number=4):
-        return translate(self.task, self.members, self.chosen, answers, number)
+    def translated(self, answers, number=4, floor=0.0):
+        """Bring answers, by teacher, fold and silo, to students at their homes."""
+        homes = [self.task.part(np.arange(30) + 30 * k) for k in range(2)]
+        proposed = {}
+        for student, member in enumerate(self.members):
+            gathered = [no_lessons(3)]
+            for silo, own in enumerate(homes):
+                there = {
+                    (teacher, fold): replace(answer, rows=answer.rows - 30 * silo)
+                    for (teacher, fold, where), answer in answers.items()
+                    if where == silo
+                }
+                chosen = self.chosen[student, 30 * silo : 30 * silo + 30]
+                lessons = lessons_for(
+                    own,
+                    student,
+                    chosen == np.arange(2)[:, None],
+                    there,
+                    Origin(silo, number, floor),
+                    at_home=silo == student,
+                    reads=member.reads,
+                    parameters={},
+                )
+                # Back from the numbers of rows to their places.
+                places = np.append(np.argsort(own.ranks), -1)
+                lessons.source = places[lessons.source] + 30 * silo
+                lessons.donor = places[lessons.donor]
+                gathered.append(lessons)
+            unrecorded = {k: own.unrecorded for k, own in enumerate(homes)}
+            lessons = completed(
+                homes[student], member, student, joined(gathered), unrecorded, complete
+            )
+            if len(lessons):
+                proposed[student] = lessons
+        return proposed
 
     def test_answers_of_the_chosen_teacher_become_lessons(self):
         rows = np.array([40, 45, 50, 55])
@@ -535,7 +615,10 @@ class TestTranslation:
         np.testing.assert_array_equal(own.source, [40, 45])
         np.testing.assert_array_equal(own.teacher, [0, 0])
         np.testing.assert_array_equal(own.round, [4, 4])
-        np.testing.assert_array_equal(own.donor_row, [0, 1])
+        np.testing.assert_array_equal(own.donor, [0, 1])
+        np.testing.assert_array_equal(own.donor_fold, [0, 1])
+        np.testing.assert_array_equal(own.fold, [1, 0])
+        np.testing.assert_array_equal(own.label, self.task.codes[[40, 45]])
         np.testing.assert_allclose(own.before, [0.5, 0.5 + 0.1 / 3])
         np.testing.assert_allclose(own.after, [0.8, 0.8 + 0.1 / 3])
         # What was not recorded is not a change, and stays unknown: no own row has it.
@@ -590,20 +673,19 @@ class TestTranslation:
         Z[:] = Z[outermost]
         Z[:, 0] += step
         answers = {(1, 0, 1): self.answers(rows, Z)}
-        lessons = translate(self.task, self.members, self.chosen, answers, 1, floor)
+        lessons = self.translated(answers, floor=floor)
         expected = rows[np.linspace(0.02, 3.0, 30) >= floor]
         np.testing.assert_array_equal(lessons[0].source, expected)
         # At home there is nothing to hide.
         self.chosen[:] = -1
         self.chosen[1, rows] = 1
-        at_home = translate(self.task, self.members, self.chosen, answers, 1, floor)
+        at_home = self.translated(answers, floor=floor)
         np.testing.assert_array_equal(at_home[1].source, rows)
 
     def test_rows_that_are_all_the_same_have_no_usual_distance(self):
         self.task.Z[30:] = [1.0, 2.0, np.nan]
-        self.task.__dict__.pop("metrics", None)
-        rows = np.arange(30, 60)
-        near = _near_rows.too_near(self.task, 1, self.task.Z[rows] + FAR, 1.0)
+        own = self.task.part(np.arange(30, 60))
+        near = _near_rows.too_near(own, own.Z + FAR, 1.0)
         assert not near.any()
 
     def test_what_was_never_recorded_is_completed(self):
@@ -665,7 +747,12 @@ ACCURACY = Score("accuracy")
 
 
 def clear_gain(task, before, after, rows):
-    return _is_clear(gains(*(ACCURACY.of(task, p, rows) for p in (before, after))))
+    own, places = task.part(np.flatnonzero(rows)), np.flatnonzero(rows)
+    scores = [
+        ACCURACY.of([ACCURACY.part(own, places, proba[rows])])
+        for proba in (before, after)
+    ]
+    return is_clear(gains(*scores))
 
 
 def counted(method, calls):
@@ -681,50 +768,73 @@ def counted(method, calls):
 class TestGate:
     def setup_method(self):
         self.task = small_task(n=60)
-        names = ["good", "bad"]
         self.members = [
-            make_member(name, LogisticRegression(), np.arange(60), 3, 0, {})
-            for name in names
+            make_member(name, LogisticRegression(), 3, 0, {})
+            for name in ("good", "bad")
         ]
-        self.kept = [no_lessons(3), no_lessons(3)]
+        # Which rows are at the first member's home, if they are not all.
+        self.own = np.ones(60, dtype=bool)
 
-    def judgement(self, share_right):
+    def share_right(self, share):
         codes = self.task.codes
-        wrong = np.arange(60) >= 60 * share_right
-        proba = np.eye(2)[np.where(wrong, 1 - codes, codes)]
-        return Judgement([None] * 3, proba)
+        wrong = np.arange(60) >= 60 * share
+        return np.eye(2)[np.where(wrong, 1 - codes, codes)]
 
     def helpful(self):
         rows = np.arange(0, 60, 5)
-        return TestLessons.lessons(self.task.Z[rows] * 1.5, rows)
+        return self.lessons(self.task.Z[rows] * 1.5, rows)
 
     def harmful(self):
         rows = np.arange(60)
         # Each lesson lies among the rows of the other class.
-        return TestLessons.lessons(self.task.Z[rows] * [-5, 1, 1], rows)
+        return self.lessons(self.task.Z[rows] * [-5, 1, 1], rows)
 
-    def decide(self, proposed, before, accept="all", blindly=False):
-        if not isinstance(before, Judgement):
-            before = self.judgement(before)
-        return Gate(ACCURACY, accept).decide(
-            self.task,
-            self.members,
-            [before] * 2,
-            self.kept,
-            proposed,
-            blindly=blindly,
-            n_jobs=None,
+    def lessons(self, Z, rows):
+        lessons = TestLessons.lessons(Z, rows, label=self.task.codes[rows])
+        lessons.fold = self.task.folds[rows]
+        return lessons
+
+    def gate(self, accept):
+        n_silos = 1 if self.own.all() else 2
+        return Gate(
+            ACCURACY,
+            accept,
+            homes=np.zeros(2, dtype=int),
+            credible=np.ones(n_silos, dtype=bool),
+            n_folds=3,
         )
+
+    def parts(self, proba):
+        """Return what the silo of the first member's rows says, and the other."""
+        silos = [self.own] if self.own.all() else [self.own, ~self.own]
+        return {
+            s: ACCURACY.part(self.task.part(rows), rows, proba[rows])
+            for s, rows in enumerate(map(np.flatnonzero, silos))
+        }
+
+    def decide(self, proposed, before, accept="all"):
+        if np.isscalar(before):
+            before = self.share_right(before)
+        gate, verdicts = self.gate(accept), {}
+        for k, lessons in proposed.items():
+            results = [
+                fit_fold_model(self.task, self.members[k], lessons, fold, True)
+                for fold in range(3)
+            ]
+            failed = [each for each in results if isinstance(each, Failure)]
+            if failed:
+                verdicts[k] = gate.failed(k, self.parts(before), failed[0].said)
+                continue
+            after = laid_out(self.task, [answers for _, answers in results])
+            verdicts[k] = gate.decide(k, self.parts(before), self.parts(after))
+        return verdicts
 
     def test_better_is_kept_and_worse_is_refused(self):
         verdicts = self.decide({0: self.helpful(), 1: self.harmful()}, before=0.7)
         assert verdicts[0].accepted
-        assert len(verdicts[0].lessons) == 12
         assert verdicts[0].score_before == pytest.approx(0.7)
         assert verdicts[0].score_after > 0.9
         assert not verdicts[1].accepted
-        assert len(verdicts[1].lessons) == 0
-        assert verdicts[1].judgement.fold_models == [None] * 3
 
     def test_no_better_is_refused(self):
         assert not self.decide({0: self.helpful()}, before=1.0)[0].accepted
@@ -732,18 +842,18 @@ class TestGate:
     def test_without_gate_everything_is_kept(self):
         verdict = self.decide({1: self.harmful()}, before=1.0, accept=None)[1]
         assert verdict.accepted
-        assert len(verdict.lessons) == 60
+        assert verdict.accepted_without.all()
         assert verdict.score_before == 1.0
         assert verdict.score_after < 0.5
 
     def winning(self, by_fold):
         """Let a refit of the first member win or lose a number of rows in each fold."""
         self.members[0].estimator = Sign()
-        before = self.judgement(1.0)
+        before = self.share_right(1.0)
         for fold, number in enumerate(by_fold):
             some = np.flatnonzero(self.task.folds == fold)[: abs(number)]
             if number > 0:
-                before.proba[some] = before.proba[some, ::-1]
+                before[some] = before[some, ::-1]
             else:
                 self.task.X[some, 2] = 99.0
         return before
@@ -776,7 +886,6 @@ class TestGate:
         gain = 60 * (verdict.score_after - verdict.score_before)
         assert gain == pytest.approx(sum(by_fold))
         assert verdict.accepted == accepted
-        assert len(verdict.lessons) == 12 * accepted
         if np.std(by_fold) > 0:
             standard_error = np.std(by_fold, ddof=1) / np.sqrt(3)
             assert accepted == (np.mean(by_fold) > standard_error + 1e-9)
@@ -817,7 +926,7 @@ class TestGate:
         assert verdict.score_after > verdict.score_before
         assert not verdict.accepted
         # It belongs to somebody else.
-        self.members[0].rows = np.setdiff1d(np.arange(60), 1)
+        self.own[1] = False
         assert self.decide(proposed, before, accept="own")[0].accepted
         assert not self.decide(proposed, before, accept="all")[0].accepted
 
@@ -827,22 +936,16 @@ class TestGate:
         assert not self.gain([0, -1, 0]).accepted
         assert len(fits) == 3
 
-    def test_blindly_nothing_is_refitted(self, monkeypatch):
-        fits = []
-        monkeypatch.setattr(Sign, "fit", counted(Sign.fit, fits))
-        self.members[1].estimator = Sign()
-        before = self.judgement(1.0)
-        verdict = self.decide({1: self.harmful()}, before, accept=None, blindly=True)[1]
-        assert not fits
+    def test_blindly_nothing_is_judged(self):
+        verdict = self.gate(None).kept_blindly()
         assert verdict.accepted
-        assert len(verdict.lessons) == 60
-        assert verdict.judgement is before
+        assert verdict.tried is None
         assert np.isnan([verdict.score_before, verdict.score_after]).all()
 
     def test_own_rows_judge_alone(self):
-        self.members[0].rows = np.arange(10)
-        assert Gate(ACCURACY, "own").judges(self.task, self.members[0]).sum() == 10
-        assert Gate(ACCURACY, "all").judges(self.task, self.members[0]).sum() == 60
+        self.own = np.arange(60) < 10
+        assert self.gate("own").judges(0) == [0]
+        assert self.gate("all").judges(0) == [0, 1]
         verdict = self.decide({0: self.helpful()}, before=0.5, accept="own")[0]
         assert verdict.score_before == 1.0
 
@@ -868,29 +971,31 @@ class TestGate:
         assert clear_gain(task, before, after, mine)
 
     def test_present_scores_of_all_or_own_rows(self):
-        judgements = [self.judgement(0.5), self.judgement(0.8)]
-        self.members[0].rows, self.members[1].rows = np.arange(40), np.arange(0)
-        of_all = Gate(ACCURACY, "all").present_scores(
-            self.task, self.members, judgements
-        )
-        assert of_all == pytest.approx([0.5, 0.8])
-        of_own = Gate(ACCURACY, "own").present_scores(
-            self.task, self.members, judgements
-        )
-        assert of_own == pytest.approx([0.75, np.nan], nan_ok=True)
-        with pytest.raises(ValueError, match="zip"):
-            Gate(ACCURACY, "all").present_scores(
-                self.task, self.members, judgements[:1]
-            )
+        self.own = np.arange(60) < 40
+        parts = self.parts(self.share_right(0.5))
+        assert self.gate("all").present_score(0, "a", parts) == pytest.approx(0.5)
+        assert self.gate("own").present_score(0, "a", parts) == pytest.approx(0.75)
+        guest = replace(self.gate("own"), homes=np.array([-1, 0]))
+        assert np.isnan(guest.present_score(0, "a", parts))
+
+    def test_only_silos_that_said_something_of_both_judge(self):
+        self.own = np.arange(60) < 40
+        before, after = (self.parts(self.share_right(p)) for p in (0.5, 1.0))
+        del after[1]
+        verdict = self.gate("all").decide(0, before, after)
+        assert verdict.score_before == pytest.approx(0.75)
+        assert verdict.score_after == 1.0
+        nobody = self.gate("all").decide(0, before, {})
+        assert not nobody.accepted
+        assert nobody.reason == "nobody judged it"
 
     def test_score_is_weighted(self):
         self.task.weights[:6] = 55.0
-        rows = np.ones(60, dtype=bool)
+        rows = np.arange(60)
         proba = np.eye(2)[self.task.codes]
         proba[:6] = proba[:6, ::-1]
-        assert ACCURACY.of(self.task, proba, rows).total == pytest.approx(
-            54 / (54 + 330)
-        )
+        score = ACCURACY.of([ACCURACY.part(self.task, rows, proba)])
+        assert score.total == pytest.approx(54 / (54 + 330))
 
 
 class TestCombine:

@@ -31,12 +31,21 @@ def task_of(n_classes=2, n=90, n_folds=3, seed=0):
     ]
     X = draw.normal(size=(n, 2))
     weights = draw.uniform(0.5, 3.0, n)
-    task = make_task(X, y, None, np.arange(n) % n_folds, weights, np.arange(n))
+    task = make_task(X, y, np.arange(n) % n_folds, weights, np.arange(n))
     proba = draw.dirichlet(np.ones(n_classes), n)
     return task, proba
 
 
 EVERY = np.ones(90, dtype=bool)
+
+
+def scored(score, task, proba, rows, n_silos=3):
+    """Score some rows, dealt to silos in no order."""
+    silos = np.random.default_rng(1).integers(0, n_silos, len(rows))
+    places = [np.flatnonzero(rows & (silos == s)) for s in range(n_silos)]
+    return score.of([score.part(task.part(own), own, proba[own]) for own in places])
+
+
 METRICS = {
     "accuracy": lambda t, p: accuracy_score(
         t.codes, p.argmax(axis=1), sample_weight=t.weights
@@ -53,7 +62,7 @@ METRICS = {
 def test_sums_over_rows_are_the_scores_of_scikit_learn(name, n_classes):
     task, proba = task_of(n_classes)
     expected = METRICS[name](task, proba)
-    scores = Score(name).of(task, proba, EVERY)
+    scores = scored(Score(name), task, proba, EVERY)
     assert scores.values.shape == (3,)
     np.testing.assert_allclose(scores.total, expected)
 
@@ -62,7 +71,7 @@ def test_brier_score():
     task, proba = task_of(2)
     expected = -brier_score_loss(task.codes, proba[:, 1], sample_weight=task.weights)
     np.testing.assert_allclose(
-        Score("neg_brier_score").of(task, proba, EVERY).total, expected
+        scored(Score("neg_brier_score"), task, proba, EVERY).total, expected
     )
 
 
@@ -71,7 +80,7 @@ def test_default_is_balanced_by_class_among_the_rows_that_judge():
     rows = np.arange(90) < 50
     assert Score().name == "balanced_accuracy"
     np.testing.assert_allclose(
-        Score().of(task, proba, rows).total,
+        scored(Score(), task, proba, rows).total,
         balanced_accuracy_score(
             task.codes[rows],
             proba[rows].argmax(axis=1),
@@ -88,7 +97,7 @@ def test_other_scores_are_means_over_the_folds():
         )
         for rows in (task.folds == fold for fold in range(3))
     ]
-    scores = Score("roc_auc").of(task, proba, EVERY)
+    scores = scored(Score("roc_auc"), task, proba, EVERY)
     np.testing.assert_allclose(scores.values, np.array(by_fold) / 3)
     np.testing.assert_allclose(scores.total, np.mean(by_fold))
     assert scores.failures == []
@@ -97,10 +106,10 @@ def test_other_scores_are_means_over_the_folds():
 def test_a_fold_of_one_class_does_not_judge():
     task, proba = task_of(2)
     rows = ~((task.folds == 1) & (task.codes == 1))
-    before = Score("roc_auc").of(task, proba, rows)
+    before = scored(Score("roc_auc"), task, proba, rows)
     assert len(before.failures) == 1
     assert np.isnan(before.values).tolist() == [False, True, False]
-    after = Score("roc_auc").of(task, np.eye(2)[task.codes], rows)
+    after = scored(Score("roc_auc"), task, np.eye(2)[task.codes], rows)
     np.testing.assert_allclose(after.total, 1.0)
     gained = gains(before, after)
     assert np.isnan(gained).tolist() == [False, True, False]
@@ -126,7 +135,7 @@ def test_scorers_see_rows_labels_and_predictions():
     score = Score(scorer)
     assert score.name == "scorer"
     assert score.name not in SHARES
-    total = score.of(task, proba, EVERY).total
+    total = scored(score, task, proba, EVERY).total
     np.testing.assert_allclose(total, (proba.argmax(axis=1) == task.codes).mean())
     for fold, (X, y) in enumerate(seen):
         np.testing.assert_array_equal(X, task.X[task.folds == fold])

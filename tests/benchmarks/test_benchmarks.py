@@ -41,7 +41,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.variants import VARIANTS
-from skcoop._cooperative import _distiller, _lessons
+from skcoop import CooperativeDistiller
 from skcoop._members._logits import softmax
 from skcoop._peers import _leader
 from skcoop.counterfactuals._walk import Walk
@@ -151,11 +151,11 @@ def test_parameters_move_between_equal_networks():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variant_fits_and_puts_everything_back(name):
     params, context = VARIANTS[name]
-    before = dict(vars(_distiller)), dict(vars(_lessons)), dict(vars(Walk))
+    before = CooperativeDistiller._rules, dict(vars(Walk))
     with context():
         model = baselines.distiller(setting(), 0, **{"n_rounds": 1, **params})
     assert model.score(setting().X_test, setting().y_test) > 0.5
-    assert (dict(vars(_distiller)), dict(vars(_lessons)), dict(vars(Walk))) == before
+    assert (CooperativeDistiller._rules, dict(vars(Walk))) == before
 
 
 def test_no_focus_teaches_more_and_no_rehearsal_less():

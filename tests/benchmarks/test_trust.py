@@ -1,6 +1,7 @@
 """Attacks on silos, rules against them, and the gate's page, on a made-up setting."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,8 @@ from sklearn.base import clone
 from sklearn.naive_bayes import GaussianNB
 
 from benchmarks import bad_silo, baselines, gate, settings, silo_rules, single_tables
-from skcoop._cooperative import _distiller
-from skcoop._cooperative._gate import Gate
+from skcoop import CooperativeDistiller
+from skcoop._cooperative import _layout
 from tests.benchmarks.test_benchmarks import MODELS, TABLE, codes, options
 
 # One bad silo
@@ -120,30 +121,29 @@ def test_implausible_labels_are_those_that_others_doubt():
 @pytest.mark.filterwarnings("ignore:Silos that the others contradict")
 @pytest.mark.parametrize("rule", [*silo_rules.RULES, *silo_rules.OTHER_RULES])
 def test_rule_fits_and_puts_everything_back(rule):
-    before = dict(vars(_distiller)), dict(vars(Gate))
+    before = CooperativeDistiller._rules, dict(vars(_layout))
     own = three_silos()
     with silo_rules.following(rule, forging=[1]) as params:
         model = baselines.distiller(own, 0, n_rounds=1, **params)
     assert model.score(own.X_test, own.y_test) > 0.6
-    assert (dict(vars(_distiller)), dict(vars(Gate))) == before
+    assert (CooperativeDistiller._rules, dict(vars(_layout))) == before
 
 
 def beliefs(rule, own):
     """Return who was believed by a rule, and the fit."""
     seen = []
-    find = _distiller.credible_silos
     with silo_rules.following(rule) as params, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patched = _distiller.credible_silos
+        rules = CooperativeDistiller._rules
 
         def look(*args):
-            seen.append(patched(*args))
+            seen.append(rules.believe(*args))
             return seen[-1]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_distiller, "credible_silos", look)
+            looking = replace(rules, believe=look)
+            patch.setattr(CooperativeDistiller, "_rules", looking)
             model = baselines.distiller(own, 0, **params)
-    assert _distiller.credible_silos is find
     return seen[0].credible.tolist(), model
 
 
