@@ -18,6 +18,12 @@ from skcoop._tables._task import Task
 from skcoop._utils._errors import able_to_travel, describe, named
 from skcoop._utils._progress import Progress
 
+# Rows of a silo up to which fold models are asked about all of them.
+_FEW_ROWS = 5000
+
+# What a fold model says of the rows of its fold, and of all rows if it was asked.
+Said = tuple[NDArray[np.float64], NDArray[np.float64] | None]
+
 
 @dataclass
 class Failure:
@@ -82,7 +88,7 @@ def try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
 
 def fit_fold_model(
     task: Task, member: Member, lessons: Lessons | None, fold: int, held_out: bool
-) -> tuple[FittedMember, NDArray[np.float64]] | Failure:
+) -> tuple[FittedMember, Said] | Failure:
     """Fit a copy of a member without a fold, and let it judge the fold at home.
 
     Parameters
@@ -106,9 +112,7 @@ def fit_fold_model(
         return Failure.of(error)
 
 
-def judged_by(
-    task: Task, models: list[FittedMember]
-) -> list[NDArray[np.float64]] | Failure:
+def judged_by(task: Task, models: list[FittedMember]) -> list[Said] | Failure:
     """Let a member's fold models judge the rows of a silo, each those of its fold."""
     try:
         return [answers_for(task, model, fold) for fold, model in enumerate(models)]
@@ -117,17 +121,24 @@ def judged_by(
         return Failure.of(error)
 
 
-def answers_for(task: Task, model: FittedMember, fold: int) -> NDArray[np.float64]:
-    """Return a model's probabilities for the rows of a fold, which may be none."""
+def answers_for(task: Task, model: FittedMember, fold: int) -> Said:
+    """Ask a fold model about the rows of its fold, and about others if they are few.
+
+    To ask about all rows at once takes hardly longer than about some, and a teacher's
+    search wants to know what it says of them.
+    """
     rows = task.in_fold(fold)
     if not len(rows):
-        return np.zeros((0, len(task.classes)))
-    return model.predict_proba(take(task.X, rows))
+        return np.zeros((0, len(task.classes))), None
+    if len(task.y) > _FEW_ROWS:
+        return model.predict_proba(take(task.X, rows)), None
+    everything = model.predict_proba(task.X)
+    return everything[rows], everything
 
 
-def laid_out(task: Task, by_fold: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Bring the probabilities of all folds into the order of the rows."""
+def laid_out(task: Task, by_fold: list[Said]) -> NDArray[np.float64]:
+    """Bring what fold models say of their folds into the order of the rows."""
     proba = np.zeros((len(task.y), len(task.classes)))
-    for fold, answers in enumerate(by_fold):
+    for fold, (answers, _) in enumerate(by_fold):
         proba[task.in_fold(fold)] = answers
     return proba

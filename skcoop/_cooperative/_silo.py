@@ -29,6 +29,7 @@ from skcoop._cooperative._credibility import Credibility, Standing, standing
 from skcoop._cooperative._engines import make_engine
 from skcoop._cooperative._fitting import (
     Failure,
+    Said,
     fit_fold_model,
     fit_member,
     judged_by,
@@ -77,6 +78,22 @@ class Work(Generic[Reply]):
 
     calls: list[Any]
     finish: Callable[[list[Any]], Reply]
+
+
+@dataclass
+class Asked:
+    """A member's fold models, and what they say of the rows of the silo.
+
+    Attributes
+    ----------
+    models : list of FittedMember
+        The member without each of the folds.
+    said : list of ndarray of shape (n_samples, n_classes) or None
+        By fold, what the model says of all rows; None if it was not asked.
+    """
+
+    models: list[FittedMember]
+    said: list[NDArray[np.float64] | None]
 
 
 @dataclass
@@ -200,12 +217,12 @@ class Silo:
         self.members, self.parameters, self.progress = members, parameters, progress
         n_members = len(plan.members)
         nothing = np.zeros((len(task.y), len(plan.classes)))
-        self.models: list[list[FittedMember]] = [[] for _ in plan.members]
+        self.models = [Asked([], []) for _ in plan.members]
         # Out-of-fold predictions by member: at the start, now, and of what is tried.
         self.start = [nothing] * n_members
         self.now = [nothing] * n_members
         self.tried: dict[int, NDArray[np.float64]] = {}
-        self.tried_models: dict[int, list[FittedMember]] = {}
+        self.tried_models: dict[int, Asked] = {}
         # By member and fold: the predictions of the member that the fold scores.
         self.paths = [[nothing] * plan.n_folds for _ in plan.members]
         none = no_lessons(task.Z.shape[1])
@@ -294,7 +311,7 @@ class Silo:
                 self.candidates[k] = without_duplicates(self.kept[k] + new)
         if judged:
             return self._fold_models(self.candidates, taught, number)
-        unchanged = {k: self._learned(k, self.models[k]) for k in taught}
+        unchanged = {k: self._learned(k, self.models[k].models) for k in taught}
         return Work([], lambda _: self._count(unchanged, taught, number))
 
     def _fold_models(
@@ -320,9 +337,8 @@ class Silo:
                 if failed:
                     learned[k] = self._learned(k, failed[0])
                     continue
-                self.tried[k] = laid_out(self.task, [answers for _, answers in own])
-                self.tried_models[k] = [model for model, _ in own]
-                learned[k] = self._learned(k, self.tried_models[k])
+                self._try(k, [model for model, _ in own], [said for _, said in own])
+                learned[k] = self._learned(k, self.tried_models[k].models)
             return self._count(learned, taught or {}, number)
 
         return Work(calls, finish)
@@ -370,8 +386,7 @@ class Silo:
                 if isinstance(answers, Failure):
                     failures[k] = answers
                     continue
-                self.tried[k] = laid_out(self.task, answers)
-                self.tried_models[k] = models[k]
+                self._try(k, models[k], answers)
             parts = {
                 k: failures[k] if k in failures else self.part(self.tried[k])
                 for k in models
@@ -379,6 +394,11 @@ class Silo:
             return self._judged(parts, first)
 
         return Work(calls, finish)
+
+    def _try(self, k: int, models: list[FittedMember], said: list[Said]) -> None:
+        """Note fold models of a member, and what they say of the rows."""
+        self.tried[k] = laid_out(self.task, said)
+        self.tried_models[k] = Asked(models, [everything for _, everything in said])
 
     def _judged(self, parts: dict[int, Any], first: bool) -> Judged:
         if not first:
@@ -494,10 +514,11 @@ class Silo:
             delayed(ask_teacher)(
                 self.task,
                 (teacher, fold),
-                self.models[teacher][fold],
+                self.models[teacher].models[fold],
                 rows,
                 self.reads[teacher],
                 search,
+                self.models[teacher].said[fold],
             )
             for (teacher, fold), rows in wanted.items()
         ]

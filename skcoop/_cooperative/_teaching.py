@@ -229,6 +229,7 @@ def ask_teacher(
     rows: NDArray[np.intp],
     reads: NDArray[np.bool_],
     search: Search,
+    known: FloatMatrix | None = None,
 ) -> Answers:
     """Put rows to one model of a teacher at once.
 
@@ -250,9 +251,11 @@ def ask_teacher(
         Columns that can reach the teacher.
     search : Search
         How to search.
+    known : ndarray of shape (n_samples, n_classes), default=None
+        What the model says of all rows of the silo, if it was asked before.
     """
     try:
-        return _answer(task, question, model, rows, reads, search)
+        return _answer(task, question, model, rows, reads, search, known)
     except InvalidParameterError:  # of the engine: no other question would do better
         raise
     except Exception as error:  # engines and members are the user's
@@ -272,13 +275,14 @@ def _answer(
     rows: NDArray[np.intp],
     reads: NDArray[np.bool_],
     search: Search,
+    known: FloatMatrix | None,
 ) -> Answers:
     seed, engine = search.seed_of(*question), search.engine
     outside = _outside(task, question[1])
     background = _seen_by_search(task, outside, seed)
     with named(f"The engine {type(engine).__name__}", f"asked about {len(rows)} rows"):
         Z, found, donor_row, told = _generate(
-            task, teacher, rows, background, engine, search.alpha, seed
+            task, teacher, rows, background, engine, search.alpha, seed, known
         )
     # What the table cannot hold is no answer; the rest is judged as handed out.
     sound = task.codec.can_hold(Z)
@@ -305,6 +309,7 @@ def _generate(
     engine: Any,
     alpha: float,
     seed: int,
+    known: FloatMatrix | None,
 ) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
     """Let the engine answer.
 
@@ -316,14 +321,16 @@ def _generate(
         The teacher's probability for each row and its answer, NaN if that should be
         asked: only what our own search says was asked with these cells.
     """
-    result = engine.generate(
-        teacher,
-        take(task.X, rows),
-        task.y[rows],
-        background=take(task.X, background),
-        alpha=alpha,
-        random_state=seed,
-    )
+    X, y, others = take(task.X, rows), task.y[rows], take(task.X, background)
+    if type(engine) is BatchedDice:
+        said = None if known is None else (known[background], known[rows])
+        result = engine._generate(
+            teacher, X, y, others, alpha, random_state=seed, known=said
+        )
+    else:
+        result = engine.generate(
+            teacher, X, y, background=others, alpha=alpha, random_state=seed
+        )
     Z = task.codec.encode(result.X_cf)
     found = np.asarray(result.valid, dtype=bool)
     if Z.shape != (len(rows), task.Z.shape[1]) or found.shape != (len(rows),):

@@ -16,7 +16,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcoop._compat import Interval, StrOptions, validate_parameter_constraints
-from skcoop._tables._frames import column_names, is_frame, is_pandas, select
+from skcoop._tables._frames import (
+    FloatMatrix,
+    column_names,
+    is_frame,
+    is_pandas,
+    select,
+)
 from skcoop._tables._row_labels import row_labels
 from skcoop.counterfactuals._protocol import Counterfactuals
 from skcoop.counterfactuals._search import Search
@@ -163,6 +169,24 @@ class BatchedDice(BaseEstimator):
             If a parameter names a column that X does not have or one that cannot be
             varied, or if the tables do not fit together.
         """
+        return self._generate(teacher, X, y, background, alpha, total_CFs, random_state)
+
+    def _generate(
+        self,
+        teacher: Any,
+        X: Any,
+        y: Any,
+        background: Any,
+        alpha: float,
+        total_CFs: int = 1,
+        random_state: Any = None,
+        known: tuple[FloatMatrix, FloatMatrix] | None = None,
+    ) -> Counterfactuals:
+        """Do what ``generate`` does.
+
+        What the teacher says of the background and of X may be known, as arrays with a
+        column for each of its classes.
+        """
         started = perf_counter()
         self._validate_params()
         validate_parameter_constraints(
@@ -188,6 +212,7 @@ class BatchedDice(BaseEstimator):
             categorical_features=self.categorical_features,
             sparse=self.sparse,
             seed=seed,
+            known=known,
         )
         Q = search.Q
         shape = (len(Q), total_CFs)

@@ -55,6 +55,7 @@ class Search:
         categorical_features: Any,
         seed: int,
         sparse: bool = True,
+        known: tuple[FloatMatrix, FloatMatrix] | None = None,
     ):
         self.teacher, self.sparse = teacher, sparse
         self.codec = TableCodec(stack(background, X))
@@ -81,11 +82,15 @@ class Search:
         self.donors = self._permitted(rows, permissions)
         scored = np.where(np.isnan(self.donors), rows, self.donors)
         changed = np.asarray(~same_cells(scored, rows).all(axis=1))
-        labels = self._labels(background, changed, X)
-        proba = self.ask(np.concatenate([scored, self.Q]), labels)
-        self.before = proba[len(scored) :]
+        if known is None:
+            labels = self._labels(background, changed, X)
+            asked = self.ask(np.concatenate([scored, self.Q]), labels)
+            proba, self.before = np.split(asked, [len(scored)])
+        else:  # what was said of both tables before
+            proba, self.before = known[0][self.places], known[1]
+            proba[changed] = self.ask(scored[changed])
         # One row for each class, as they are looked up by class.
-        self.proba_of = _or_hopeless(np.ascontiguousarray(proba[: len(scored)].T))
+        self.proba_of = _or_hopeless(np.ascontiguousarray(proba.T))
         self.varied = np.flatnonzero(self.varies)
         self.guess = None
         if sparse and len(self.donors) and len(self.varied):
