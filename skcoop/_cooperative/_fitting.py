@@ -18,9 +18,6 @@ from skcoop._tables._task import Task
 from skcoop._utils._errors import able_to_travel, describe, named
 from skcoop._utils._progress import Progress
 
-# Rows of a silo up to which fold models are asked about all of them.
-_FEW_ROWS = 5000
-
 # What a fold model says of the rows of its fold, and of all rows if it was asked.
 Said = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
@@ -87,7 +84,13 @@ def try_to_fit(task: Task, member: Member, lessons: Lessons) -> Any:
 
 
 def fit_fold_model(
-    task: Task, member: Member, lessons: Lessons | None, fold: int, held_out: bool
+    task: Task,
+    member: Member,
+    lessons: Lessons | None,
+    fold: int,
+    *,
+    held_out: bool = True,
+    at_once: bool = False,
 ) -> tuple[FittedMember, Said] | Failure:
     """Fit a copy of a member without a fold, and let it judge the fold at home.
 
@@ -101,36 +104,40 @@ def fit_fold_model(
         What to fit it with; a lesson is left out if the fold shows in it.
     fold : int
         The fold.
-    held_out : bool
+    held_out : bool, default=True
         Whether to leave the fold out.
+    at_once : bool, default=False
+        As of :func:`answers_for`.
     """
     try:
         model = fit_member(task, member, lessons, fold if held_out else None)
         asked = FittedMember(member.name, model, task.classes)
-        return asked, answers_for(task, asked, fold)
+        return asked, answers_for(task, asked, fold, at_once)
     except Exception as error:  # for the caller to raise, or to note
         return Failure.of(error)
 
 
-def judged_by(task: Task, models: list[FittedMember]) -> list[Said] | Failure:
+def judged_by(
+    task: Task, models: list[FittedMember], at_once: bool
+) -> list[Said] | Failure:
     """Let a member's fold models judge the rows of a silo, each those of its fold."""
     try:
-        return [answers_for(task, model, fold) for fold, model in enumerate(models)]
+        return [answers_for(task, m, fold, at_once) for fold, m in enumerate(models)]
     except Exception as error:  # for the caller to raise, or to note
         error.add_note("Members judge rows of all silos, which they have to read.")
         return Failure.of(error)
 
 
-def answers_for(task: Task, model: FittedMember, fold: int) -> Said:
-    """Ask a fold model about the rows of its fold, and about others if they are few.
+def answers_for(task: Task, model: FittedMember, fold: int, at_once: bool) -> Said:
+    """Ask a fold model about the rows of its fold, which judge it.
 
-    To ask about all rows at once takes hardly longer than about some, and a teacher's
-    search wants to know what it says of them.
+    Where a teacher's search will want to know what it says of the others, it is asked
+    about all at once: with few rows, that takes hardly longer.
     """
     rows = task.in_fold(fold)
     if not len(rows):
         return np.zeros((0, len(task.classes))), None
-    if len(task.y) > _FEW_ROWS:
+    if not at_once:
         return model.predict_proba(take(task.X, rows)), None
     everything = model.predict_proba(task.X)
     return everything[rows], everything

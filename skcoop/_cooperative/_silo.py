@@ -59,8 +59,12 @@ from skcoop._members._predictions import top_class
 from skcoop._members._scores import RowAnswers, Sums
 from skcoop._tables._task import Task
 from skcoop._utils._parallel import delayed
+from skcoop.counterfactuals import BatchedDice
 
 Reply = TypeVar("Reply")
+
+# Rows of a silo up to which fold models are asked about all of them.
+_FEW_ROWS = 5000
 
 
 @dataclass
@@ -275,6 +279,11 @@ class Silo:
         self.reads, self.unrecorded = reads, unrecorded
         self.engine = make_engine(self.plan.counterfactuals, self.task)
 
+    @property
+    def at_once(self) -> bool:
+        """Whether fold models are asked about all rows: our search wants to know."""
+        return type(self.engine) is BatchedDice and len(self.task.y) <= _FEW_ROWS
+
     # Steps 2, 5 and 6
 
     def cross_fit(self) -> Work[dict[int, Learned]]:
@@ -323,7 +332,12 @@ class Silo:
         folds = range(self.plan.n_folds)
         calls = [
             delayed(fit_fold_model)(
-                self.task, self.members[k], own, fold, self.plan.rules.held_out
+                self.task,
+                self.members[k],
+                own,
+                fold,
+                held_out=self.plan.rules.held_out,
+                at_once=self.at_once,
             )
             for k, own in lessons.items()
             for fold in folds
@@ -378,7 +392,9 @@ class Silo:
             Whether these are all members before any lesson.
         """
         visitors = [k for k in models if k not in self.members]
-        calls = [delayed(judged_by)(self.task, models[k]) for k in visitors]
+        calls = [
+            delayed(judged_by)(self.task, models[k], self.at_once) for k in visitors
+        ]
 
         def finish(results: list[Any]) -> Judged:
             failures = {}

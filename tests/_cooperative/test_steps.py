@@ -818,7 +818,7 @@ class TestGate:
         gate, verdicts = self.gate(accept), {}
         for k, lessons in proposed.items():
             results = [
-                fit_fold_model(self.task, self.members[k], lessons, fold, True)
+                fit_fold_model(self.task, self.members[k], lessons, fold)
                 for fold in range(3)
             ]
             failed = [each for each in results if isinstance(each, Failure)]
