@@ -16,7 +16,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from os import PathLike, fspath
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 from uuid import uuid4
@@ -212,29 +214,51 @@ def load_member(
         raise ValueError(
             f"trusted must be a list of names of types, got the string {trusted!r}."
         )
-    skops = _skops()
     path = fspath(file)
     with _refusing(path):
-        _check_sizes(path)
-        types = set(skops.get_untrusted_types(file=path))
+        data = Path(os.fsdecode(path)).read_bytes()
+    return FrozenEstimator(loads_model(data, path, trusted=trusted))
+
+
+def dumps_model(model: Any) -> bytes:
+    """Write a fitted model as bytes that :func:`loads_model` can read."""
+    return bytes(_skops().dumps(model))
+
+
+def loads_model(data: bytes, who: str, *, trusted: Iterable[str] = ()) -> Any:
+    """Build a classifier from bytes, if it is made of trusted types only.
+
+    Parameters
+    ----------
+    data : bytes
+        What skops wrote.
+    who : str
+        How errors begin: where the bytes come from.
+    trusted : iterable of str, default=()
+        As of :func:`load_member`.
+    """
+    skops = _skops()
+    with _refusing(who):
+        _check_sizes(data)
+        types = set(skops.get_untrusted_types(data=data))
     unknown = sorted(types - set(trusted) - set(_OWN_TYPES))
     if unknown:
         raise ValueError(
-            f"{path} holds objects of types that are not trusted: {unknown}. If you "
+            f"{who} holds objects of types that are not trusted: {unknown}. If you "
             f"know them all to be harmless, and the file to be from whom you trust, "
             f"pass trusted={unknown}."
         )
     if absent := [name for name in sorted(types) if not _is_here(name)]:
         raise ValueError(
-            f"{path} needs {absent}, which cannot be imported here. Install or define "
+            f"{who} needs {absent}, which cannot be imported here. Install or define "
             "what they come from."
         )
-    with _refusing(path):
-        member = skops.load(path, trusted=sorted(types))
+    with _refusing(who):
+        member = skops.loads(data, trusted=sorted(types))
     if not _is_model(member):
-        raise ValueError(f"{path} holds no classifier but {member!r}.")
-    check_is_fitted(member, msg=f"{path} holds a classifier that is not fitted.")
-    return FrozenEstimator(member)
+        raise ValueError(f"{who} holds no classifier but {member!r}.")
+    check_is_fitted(member, msg=f"{who} holds a classifier that is not fitted.")
+    return member
 
 
 # What skops raises when a file is none of its own, or damaged.
@@ -245,12 +269,12 @@ _FAULTS = (
 )
 
 
-def _check_sizes(path: str) -> None:
+def _check_sizes(data: bytes) -> None:
     """Refuse what would take far more memory than the file: nothing is packed in it."""
-    with ZipFile(path) as archive:
+    with ZipFile(BytesIO(data)) as archive:
         parts = archive.infolist()
     packed = any(part.compress_type != ZIP_STORED for part in parts)
-    if packed or sum(part.file_size for part in parts) > os.path.getsize(path):
+    if packed or sum(part.file_size for part in parts) > len(data):
         raise ValueError("it unpacks to more than it is")
 
 

@@ -11,6 +11,7 @@ ROOT = Path(skcoop.__file__).parent
 # From the roof to the ground: a file imports from its own floor and from those below.
 FLOORS = [
     ["__init__", "__main__"],
+    ["federation"],
     ["_cooperative", "_peers", "_comparative"],
     ["inspection", "exchange", "_soft_targets"],
     ["counterfactuals", "datasets"],

@@ -72,57 +72,64 @@ class Combination:
         judged : bool
             Whether all refits were judged.
         """
-        start, path = replace(now, when="start"), replace(now, when="path")
-        before = self.scores(start)
-        after = before
-        if not judged:
-            after = not_judged(self.plan.n_folds)
-        elif moved:  # else final estimators need not be found again
-            after = self.scores(path)
-        return Combined(self.final(now), before, after)
+        choices = [replace(now, when="start")]
+        if judged and moved:  # else final estimators need not be found again
+            choices.append(replace(now, when="path"))
+        if self.combiner.stacks and self._by_sums:
+            final, scores = self._by_newton(choices, now)
+        else:
+            final = self._fitted(now) if self.combiner.stacks else None
+            scores = [self._scored(choice) for choice in choices]
+        nothing = not_judged(self.plan.n_folds)
+        return Combined(final, scores[0], scores[-1] if judged else nothing)
 
     @property
     def _by_sums(self) -> bool:
-        return self.combiner.combine == "stack" and len(self.plan.silos) > 1
+        own = isinstance(self.combiner.combine, str)
+        return own and len(self.plan.silos) > 1
 
-    def final(self, now: Choice) -> Any:
-        """Return the final estimator; None for a vote."""
-        if not self.combiner.stacks:
-            return None
-        if self._by_sums:
-            problem = self._solved(now, [-1])[0]
-            return final_of(problem, self.plan.classes)
+    def _by_newton(
+        self, choices: Sequence[Choice], now: Choice
+    ) -> tuple[Any, list[FoldScores]]:
+        """Find the final estimator by sums, and those that each fold is scored by."""
+        folds = range(self.plan.n_folds)
+        wanted = [(choice, fold) for choice in choices for fold in folds]
+        *each, last = self._solved([*wanted, (now, -1)])
+        scores = []
+        for number in range(len(choices)):
+            own = each[number * len(folds) : (number + 1) * len(folds)]
+            parts = self.silos.some(self.judges, "score_finals", problems=own)
+            scores.append(self.plan.score.of(list(parts.values())))
+        return final_of(last, self.plan.classes), scores
+
+    def _fitted(self, now: Choice) -> Any:
         return self.combiner.fit(self._answers(now)[0])
 
-    def scores(self, choice: Choice) -> FoldScores:
+    def _scored(self, choice: Choice) -> FoldScores:
         """Score members combined, each fold by what was learned from the others."""
         score, some = self.plan.score, self.judges
         if not self.combiner.stacks:
             how = self.combiner.combine
             parts = self.silos.some(some, "vote", choice=choice, how=how)
-        elif self._by_sums:
-            problems = self._solved(choice, range(self.plan.n_folds))
-            parts = self.silos.some(some, "score_finals", problems=problems)
-        else:
-            answers = self._answers(choice)
-            by_fold = [each.proba for each in answers]
-            said = self.combiner.out_of_fold(answers[0], by_fold)
-            parts = {0: score.part(answers[0].task, answers[0].rows, said)}
-        return score.of(list(parts.values()))
+            return score.of(list(parts.values()))
+        answers = self._answers(choice)
+        said = self.combiner.out_of_fold(answers[0], [each.proba for each in answers])
+        return score.of([score.part(answers[0].task, answers[0].rows, said)])
 
     def _answers(self, choice: Choice) -> list[RowAnswers]:
         """Return by fold the rows of all silos and what members say of them."""
         parts = self.silos.some(self.judges, "answers", choice=choice)
         return [pooled(own) for own in zip(*parts.values(), strict=True)]
 
-    def _solved(self, choice: Choice, folds: Sequence[int]) -> list[Problem]:
+    def _solved(self, wanted: Sequence[tuple[Choice, int]]) -> list[Problem]:
         """Find final estimators by sums, each without a fold (-1 for none)."""
         n_classes = len(self.plan.classes)
-        n_inputs = len(choice.members) * (1 if n_classes == 2 else n_classes)
+        n_members = len(wanted[0][0].members)
+        n_inputs = n_members * (1 if n_classes == 2 else n_classes)
         nothing = np.zeros((1, n_inputs + 1))
         problems = [
             Problem(choice, fold, self._classes_outside(fold), nothing)
-            for fold in folds
+            for choice, fold in wanted
         ]
         # Where a single class is left, there is nothing to find.
         open_ones = [p for p in problems if len(p.classes) > 1]
@@ -134,7 +141,12 @@ class Combination:
             return {i: added(own) for i, own in zip(W, sums, strict=True)}
 
         sizes = [len(problem.classes) for problem in open_ones]
-        for problem, W in zip(open_ones, newton(ask, n_inputs, sizes), strict=True):
+        while True:
+            lost = set(self.silos.lost)
+            found = newton(ask, n_inputs, sizes)
+            if set(self.silos.lost) == lost:  # else begin anew without who was lost
+                break
+        for problem, W in zip(open_ones, found, strict=True):
             problem.W = W
         return problems
 

@@ -153,6 +153,7 @@ class Course:
         self.students = ~plan.frozen & np.array(judged)
         self.able = np.zeros(len(plan.members), dtype=bool)
         self.mute: set[int] = set()
+        self.known_lost: set[int] = set()
         # Members that are new, or were improved in the last round.
         self.changed = np.ones(len(plan.members), dtype=bool)
         # By member, the lessons that it was fitted with.
@@ -168,7 +169,7 @@ class Course:
             models[k] = [asked] * plan.n_folds
         judged = silos.all("judge", models=models, first=True)
         parts = [
-            {s: _part(own.parts[k]) for s, own in judged.items()}
+            {s: _part(own.parts[k]) for s, own in judged.items() if k in own.parts}
             for k in range(len(plan.members))
         ]
         nothing = no_standing(len(plan.members), len(plan.classes), plan.n_folds)
@@ -177,6 +178,7 @@ class Course:
         belief = plan.rules.believe(standings, plan.homes)
         silos.all("believe", belief=belief)
         course = cls(silos, plan, combiner, belief, standings, parts)
+        course._note_lost(0)
         course._note_doubts()
         course._note_who_can_teach(learned)
         return course
@@ -207,33 +209,37 @@ class Course:
                 "teach. A CalibratedClassifierCV around them can."
             )
 
+    def _note_lost(self, number: int) -> None:
+        """Note silos that are lost since the last time."""
+        for s, why in self.silos.lost.items():
+            if s not in self.known_lost:
+                self.record.lost(number, self.plan.silos[s], why)
+                self.known_lost.add(s)
+
     def copy(self) -> Course:
         """Return a course that can be finished while this one goes on."""
         twin = copy(self)
         twin.record, twin.honest = self.record.copy(), self.honest.copy()
+        twin.known_lost = set(self.known_lost)
         return twin
 
     def survey(self, number: int) -> dict[int, dict[str, Any]]:
         """Find out what there is to teach; return what to ask each silo for."""
-        teachers = self.able & self.belief.members
-        pairs = pairs_with_news(self.students, teachers, self.changed)
+        gone = np.isin(self.plan.homes, list(self.silos.lost))
+        teachers = self.able & self.belief.members & ~gone
+        pairs = pairs_with_news(self.students & ~gone, teachers, self.changed)
         weights = sum(self.silos.all("survey", pairs=pairs).values())
         shares = rehearsed_shares(*weights)
         order = {"number": number, "shares": shares, "most": None}
         most = self.plan.most_lessons
         if most is None:
-            return dict.fromkeys(self.belief_asked, order)
+            return dict.fromkeys(range(len(self.plan.silos)), order)
         counts = self.silos.all("choose", number=number, shares=shares)
         by_student = np.array(list(counts.values())).T  # (students, silos)
         shared = np.array([quotas(own, most) for own in by_student]).T
         return {
             s: {**order, "most": own} for s, own in zip(counts, shared, strict=True)
         }
-
-    @property
-    def belief_asked(self) -> list[int]:
-        """Silos that are there."""
-        return [s for s in range(len(self.plan.silos)) if s not in self.silos.lost]
 
     def learn(self, number: int, taught: Mapping[int, Taught]) -> dict[int, Learned]:
         """Hand out the lessons; students that live somewhere learn there."""
@@ -282,6 +288,7 @@ class Course:
     ) -> None:
         """Note what was decided, here and in the silos."""
         self.record.add_round(number, taught, learned, verdicts)
+        self._note_lost(number)
         self.honest.follow(verdicts)
         accepted = {k: own for k, own in verdicts.items() if own.accepted}
         for k, verdict in accepted.items():
@@ -313,7 +320,9 @@ class Course:
             self.honest.forget(k)
         # What a member never learned must not be counted on.
         now = Choice(tuple(sorted(models)), "now", frozenset(failed))
-        judges = [s for s in self.belief_asked if self.belief.credible[s]]
+        self._note_lost(len(self.record.scores))
+        believed = np.flatnonzero(self.belief.credible).tolist()
+        judges = [s for s in believed if s not in self.silos.lost]
         counts = counts_of(self.standings, judges)
         combined = Combination(self.silos, judges, self.plan, self.combiner, counts).of(
             now, moved=self.honest.anybody_moved, judged=not self.honest.unknown

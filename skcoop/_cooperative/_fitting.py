@@ -37,6 +37,11 @@ class Failure:
     said: str
     error: Exception | None = None
 
+    @property
+    def kind(self) -> str:
+        """What may leave a silo: the type of the error without its text."""
+        return self.said.partition(":")[0]
+
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Note an error, which may have been raised in another process."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skcoop._cooperative._fitting import Failure
 from skcoop._cooperative._gate import Verdict
 from skcoop._cooperative._lessons import Lessons, no_lessons
 from skcoop._cooperative._silo import Learned, Silo, Taught
@@ -95,7 +96,7 @@ class Record:
             name: np.sum([getattr(own, name) for own in taught.values()], axis=0)
             for name in ("deficiencies", "asked", "found", "rechecked")
         }
-        failures: dict[tuple[int, int], str] = {}
+        failures: dict[tuple[int, int], Failure] = {}
         for brought in taught.values():
             failures = {**brought.failures, **failures}
         busy = (counts["deficiencies"] + counts["asked"]) > 0
@@ -106,7 +107,9 @@ class Record:
                 "student": self.members[student],
                 "teacher": self.members[teacher],
                 **{name: int(n[student, teacher]) for name, n in counts.items()},
-                "failure": failures.get((student, teacher), ""),
+                "failure": failures[student, teacher].said
+                if (student, teacher) in failures
+                else "",
             }
             if student in learned and student in verdicts:
                 own, verdict = learned[student], verdicts[student]
@@ -141,13 +144,8 @@ class Record:
 
     def failures(self) -> list[str]:
         """Say once for each round and cause what failed."""
-        lines = [line for line in self.pairs if line["failure"]]
         return list(
-            dict.fromkeys(
-                f"round {line['round']}, student {line['student']!r}, teacher "
-                f"{line['teacher']!r}: {line['failure']}"
-                for line in lines
-            )
+            dict.fromkeys(_failure(line) for line in self.pairs if line["failure"])
         )
 
     def history(self) -> pd.DataFrame:
@@ -161,6 +159,20 @@ class Record:
         rounds = pd.RangeIndex(len(self.scores), name="round")
         columns = pd.Index(names, name=self.score_name)
         return pd.DataFrame(self.scores, index=rounds, columns=columns, dtype="float64")
+
+
+def _failure(line: Mapping[str, Any]) -> str:
+    who = f"student {line['student']!r}, teacher {line['teacher']!r}"
+    if not line["teacher"]:
+        who = f"silo {line['student']!r} is lost"
+    return f"round {line['round']}, {who}: {line['failure']}"
+
+
+def no_lesson_table(codec: TableCodec) -> pd.DataFrame:
+    """Return a table of lessons without lines."""
+    nothing = no_lessons(len(codec.names))
+    names = np.zeros(1, dtype=object)
+    return _lines(names, np.zeros(1), codec, [], (0, nothing, nothing))
 
 
 def _nothing() -> dict[str, Any]:

@@ -173,7 +173,7 @@ class Taught:
         By student.
     deficiencies, asked, found, rechecked : ndarray of int, shape (n_members, n_members)
         By student and teacher.
-    failures : dict of (int, int) to str
+    failures : dict of (int, int) to Failure
         By student and teacher, why there is no answer.
     """
 
@@ -182,7 +182,7 @@ class Taught:
     asked: NDArray[np.intp]
     found: NDArray[np.intp]
     rechecked: NDArray[np.intp]
-    failures: dict[tuple[int, int], str]
+    failures: dict[tuple[int, int], Failure]
 
 
 class Silo:
@@ -563,13 +563,13 @@ class Silo:
                 lessons[k] = own
         asked = self.asked.sum(axis=2)
         found, rechecked = np.zeros((2, *asked.shape), dtype=np.intp)
-        failures: dict[tuple[int, int], str] = {}
+        failures: dict[tuple[int, int], Failure] = {}
         for (teacher, _), answer in answers.items():
             mine = self.asked[:, teacher, answer.rows]  # (students, rows)
             found[:, teacher] += (mine & answer.found).sum(axis=1)
             rechecked[:, teacher] += (mine & answer.kept).sum(axis=1)
             for k in np.flatnonzero(mine.any(axis=1) & bool(answer.failure)).tolist():
-                failures.setdefault((k, teacher), answer.failure)
+                failures.setdefault((k, teacher), Failure(answer.failure))
         deficiencies = self.deficiencies.sum(axis=2)
         return Taught(lessons, deficiencies, asked, found, rechecked, failures)
 

@@ -200,6 +200,32 @@ def make_task(
     )
 
 
+def task_without_cells(
+    classes: NDArray[Any],
+    codes: NDArray[np.intp],
+    weights: NDArray[np.float64],
+    folds: NDArray[np.intp],
+    n_folds: int,
+) -> Task:
+    """Return what is known of rows elsewhere: labels, weights and folds, no columns."""
+    nothing = np.zeros((len(codes), 0))
+    codec = TableCodec(nothing)
+    return Task(
+        X=nothing,
+        y=classes[codes],
+        classes=classes,
+        codes=codes,
+        weights=weights,
+        folds=folds,
+        n_folds=n_folds,
+        codec=codec,
+        Z=nothing,
+        keys=np.zeros(len(codes), dtype=np.uint64),
+        permissions=Permissions(codec),
+        private=np.zeros(0, dtype=bool),
+    )
+
+
 def joined(tasks: Sequence[Task]) -> Task:
     """Put the rows of several tasks on top of each other."""
     return replace(

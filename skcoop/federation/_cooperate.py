@@ -1,0 +1,182 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fit a distiller over silos that are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+
+from skcoop._cooperative._combine import Combiner
+from skcoop._cooperative._course import Outcome
+from skcoop._cooperative._gate import Verdict
+from skcoop._cooperative._history import no_lesson_table
+from skcoop._cooperative._plan import Plan
+from skcoop._cooperative._rounds import cooperate as nine_steps
+from skcoop._members._ensemble import by_name
+from skcoop._members._member import FittedMember
+from skcoop._tables._schema import TableSchema
+from skcoop._utils._progress import Clock
+from skcoop._utils._warnings import warn
+from skcoop.federation._agreement import agree_on
+from skcoop.federation._models import TRUSTED, PackedModel, read_model
+from skcoop.federation._profile import Schema
+from skcoop.federation._remote import RemoteSilos
+
+
+class _Watch:
+    """Tells the user how a fit goes on, if the distiller is verbose."""
+
+    def __init__(self, distiller: Any, plan: Plan):
+        self.clock, self.plan = Clock(distiller, distiller._n_rounds()), plan
+
+    def fitted(self) -> None:
+        self.clock.say(f"{len(self.plan.members)} members fitted")
+
+    def judged(self) -> None:
+        self.clock.say(f"{len(self.plan.members)} members judged")
+
+    def round_begins(self) -> None:
+        return
+
+    def round_ends(
+        self,
+        number: int,
+        verdicts: Mapping[int, Verdict],
+        n_kept: int,
+        outcome: Callable[[], Outcome],
+    ) -> bool:
+        improved = sum(verdict.accepted for verdict in verdicts.values())
+        self.clock.say_round(number, improved, len(verdicts), n_kept)
+        return False
+
+
+def cooperate(
+    distiller: Any, silos: RemoteSilos, *, schema: Mapping[str, Any] | None = None
+) -> Any:
+    """Let the members of silos repair each other, wherever the silos are.
+
+    No row leaves its silo. What does: models (of kinds that hold no rows), lessons,
+    sums over rows, and what a silo says of its columns and classes before the start.
+
+    Parameters
+    ----------
+    distiller : CooperativeDistiller
+        Its parameters are those of the fit. Its members are guests, fitted ones that
+        live nowhere; all others are brought by the silos. It is not changed.
+    silos : LoopbackSilos or FlowerSilos
+        The silos.
+    schema : dict, default=None
+        For each column, the name of its type in pandas, or the list of all values that
+        it may have. By default it is made from what the silos say: then they tell each
+        other which categories they have.
+
+    Returns
+    -------
+    distiller : CooperativeDistiller
+        Another one, fitted: its members are the improved ones, as they left their
+        silos. `lessons_` is empty, as lessons stay where they are; `history_` counts
+        them, and has a line for each silo that was lost on the way.
+
+    Raises
+    ------
+    ValueError
+        If the silos cannot work together; the message names the silo, member or column.
+
+    Examples
+    --------
+    See :class:`LoopbackSilos`.
+    """
+    distiller = clone(distiller)
+    private = list(distiller.private_columns or [])
+    replies = silos.all("profile", private=private)
+    _refuse_lost(silos)
+    random_state = check_random_state(distiller.random_state)
+    seed = random_state.randint(np.iinfo(np.int32).max)
+    known = None if schema is None else schema_from(schema)
+    plan, agreed, agreements = agree_on(distiller, list(replies.values()), seed, known)
+    silos.knows(plan.classes)
+    guests = {
+        k: FittedMember(plan.members[k], guest, plan.classes)
+        for k, guest in plan.guests.items()
+    }
+    silos.each(
+        "start",
+        {s: {"agreement": a, "guests": guests} for s, a in enumerate(agreements)},
+    )
+    outcome = nine_steps(
+        silos,
+        plan,
+        Combiner(distiller.combine, seed, distiller.n_jobs),
+        distiller._n_rounds(),
+        _Watch(distiller, plan),
+    )
+    if outcome.failures:
+        warn(
+            "Not all went well; history_ has the details:\n"
+            + "\n".join(outcome.failures)
+        )
+    return fitted_distiller(distiller, outcome, plan, agreed)
+
+
+def schema_from(schema: Mapping[str, Any]) -> Schema:
+    """Return the schema that a user wrote: types, or lists of values."""
+    kinds, levels = {}, {}
+    for column, value in schema.items():
+        if isinstance(value, str):
+            kinds[column] = value
+        else:
+            kinds[column], levels[column] = "object", sorted(value)
+    return Schema(kinds, levels, sorted(kinds))
+
+
+def fitted_distiller(
+    distiller: Any, outcome: Outcome, plan: Plan, schema: Schema
+) -> Any:
+    """Return a distiller whose members are those that came home."""
+    initial, improved = (
+        {k: _model(model) for k, model in models.items()}
+        for models in (outcome.initial, outcome.improved)
+    )
+    codec = schema.codec()
+    table = codec.decode(np.zeros((0, len(schema.columns))))
+    names = [plan.members[k] for k in improved]
+    distiller.set_params(
+        estimators=[
+            (name, FrozenEstimator(model))
+            for name, model in zip(names, improved.values(), strict=True)
+        ]
+    )
+    distiller.__dict__.update(
+        classes_=plan.classes,
+        n_features_in_=len(schema.columns),
+        feature_names_in_=np.array(schema.columns, dtype=object),
+        _schema=TableSchema(table),
+        lessons_=no_lesson_table(codec),
+        history_=outcome.history,
+        scores_=outcome.scores,
+        gains_=outcome.gains,
+        initial_estimators_=list(initial.values()),
+        named_estimators_=by_name(zip(names, improved.values(), strict=True)),
+        final_estimator_=outcome.final_estimator,
+        estimators_=list(improved.values()),
+    )
+    return distiller
+
+
+def _model(model: Any) -> Any:
+    return read_model(model, TRUSTED) if isinstance(model, PackedModel) else model
+
+
+def _refuse_lost(silos: RemoteSilos) -> None:
+    """Raise an error if a silo cannot even say what it has."""
+    if silos.lost:
+        said = "; ".join(f"{silos.names[s]!r}: {why}" for s, why in silos.lost.items())
+        raise ValueError(
+            f"Silos could not say what they have: {said}. Their logs have the details."
+        )
