@@ -22,7 +22,7 @@ from skcoop._cooperative._gate import Gate, Parts, Verdict
 from skcoop._cooperative._history import Record
 from skcoop._cooperative._honest_gains import HonestGains
 from skcoop._cooperative._plan import Plan
-from skcoop._cooperative._silo import Learned, Taught
+from skcoop._cooperative._silo import Judged, Learned, Taught
 from skcoop._cooperative._silos import Silos
 from skcoop._cooperative._teaching import quotas
 from skcoop._members._columns_read import columns_read
@@ -154,6 +154,8 @@ class Course:
         self.able = np.zeros(len(plan.members), dtype=bool)
         self.mute: set[int] = set()
         self.known_lost: set[int] = set()
+        # Members that could not be judged everywhere.
+        self.absent: set[int] = set()
         # Members that are new, or were improved in the last round.
         self.changed = np.ones(len(plan.members), dtype=bool)
         # By member, the lessons that it was fitted with.
@@ -168,16 +170,19 @@ class Course:
             asked = FittedMember(plan.members[k], guest, plan.classes)
             models[k] = [asked] * plan.n_folds
         judged = silos.all("judge", models=models, first=True)
-        parts = [
-            {s: _part(own.parts[k]) for s, own in judged.items() if k in own.parts}
-            for k in range(len(plan.members))
-        ]
+        parts, absent = _who_takes_part(judged, len(plan.members))
         nothing = no_standing(len(plan.members), len(plan.classes), plan.n_folds)
         said = {s: own.standing for s, own in judged.items()}
         standings = [said.get(s) or nothing for s in range(len(plan.silos))]
-        belief = plan.rules.believe(standings, plan.homes)
-        silos.all("believe", belief=belief)
+        for own in standings:
+            own.named[list(absent)] = False
+        homes = np.where(np.isin(np.arange(len(parts)), list(absent)), -1, plan.homes)
+        belief = plan.rules.believe(standings, homes)
+        silos.all("believe", belief=belief, absent=sorted(absent))
         course = cls(silos, plan, combiner, belief, standings, parts)
+        course.absent = set(absent)
+        for k, why in absent.items():
+            course.record.left_out(0, plan.members[k], why)
         course._note_lost(0)
         course._note_doubts()
         course._note_who_can_teach(learned)
@@ -213,7 +218,8 @@ class Course:
         """Note silos that are lost since the last time."""
         for s, why in self.silos.lost.items():
             if s not in self.known_lost:
-                self.record.lost(number, self.plan.silos[s], why)
+                why = f"the silo is lost: {why}"
+                self.record.left_out(number, self.plan.silos[s], why)
                 self.known_lost.add(s)
 
     def copy(self) -> Course:
@@ -226,6 +232,7 @@ class Course:
     def survey(self, number: int) -> dict[int, dict[str, Any]]:
         """Find out what there is to teach; return what to ask each silo for."""
         gone = np.isin(self.plan.homes, list(self.silos.lost))
+        gone[list(self.absent)] = True
         teachers = self.able & self.belief.members & ~gone
         pairs = pairs_with_news(self.students & ~gone, teachers, self.changed)
         weights = sum(self.silos.all("survey", pairs=pairs).values())
@@ -314,6 +321,7 @@ class Course:
         """Fit the improved members on everything and combine them."""
         models = merged(self.silos.all("finish").values())
         models.update({k: (guest, guest) for k, guest in self.plan.guests.items()})
+        models = {k: own for k, own in models.items() if k not in self.absent}
         failed = {k: own for k, (_, own) in models.items() if isinstance(own, Failure)}
         for k, failure in failed.items():
             self.record.note_failure(k, failure.said)
@@ -327,6 +335,7 @@ class Course:
         combined = Combination(self.silos, judges, self.plan, self.combiner, counts).of(
             now, moved=self.honest.anybody_moved, judged=not self.honest.unknown
         )
+        self._note_lost(len(self.record.scores))
         initial = {k: own for k, (own, _) in sorted(models.items())}
         improved = {
             k: initial[k] if k in failed else own
@@ -351,8 +360,20 @@ def _models(models: list[FittedMember] | Failure) -> list[FittedMember]:
     return models
 
 
-def _part(part: Any) -> Any:
-    """Return what was said of a member; who cannot be asked cannot take part."""
-    if isinstance(part, Failure):
-        raise part.error or ValueError(part.said)
-    return part
+def _who_takes_part(
+    judged: Mapping[int, Judged], n_members: int
+) -> tuple[list[dict[int, Any]], dict[int, str]]:
+    """Return by member what silos say of it, and why some cannot take part."""
+    parts: list[dict[int, Any]] = [{} for _ in range(n_members)]
+    absent: dict[int, str] = {}
+    for s, own in judged.items():
+        for k, part in own.parts.items():
+            if not isinstance(part, Failure):
+                parts[k][s] = part
+            elif part.error is not None:  # it happened here: the user may mend it
+                raise part.error
+            else:
+                absent[k] = f"left out: a silo could not ask it ({part.said})"
+    for k in absent:
+        parts[k] = {}
+    return parts, absent

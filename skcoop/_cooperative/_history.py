@@ -128,9 +128,9 @@ class Record:
         for name, reason in doubts.items():
             self.pairs.append({**_nothing(), "student": name, "reason": reason})
 
-    def lost(self, number: int, silo: str, failure: str) -> None:
-        """Note a silo that did not answer any more in a round."""
-        line = {"round": number, "student": silo, "failure": failure}
+    def left_out(self, number: int, name: str, failure: str) -> None:
+        """Note a silo or a member that takes no part from a round on."""
+        line = {"round": number, "student": name, "failure": failure}
         self.pairs.append({**_nothing(), **line})
 
     def note_failure(self, student: int, failure: str) -> None:
@@ -164,7 +164,7 @@ class Record:
 def _failure(line: Mapping[str, Any]) -> str:
     who = f"student {line['student']!r}, teacher {line['teacher']!r}"
     if not line["teacher"]:
-        who = f"silo {line['student']!r} is lost"
+        who = repr(line["student"])
     return f"round {line['round']}, {who}: {line['failure']}"
 
 

@@ -380,24 +380,27 @@ class Silo:
     # Steps 2 and 7
 
     def judge(
-        self, models: Mapping[int, list[FittedMember]], *, first: bool
+        self, models: Mapping[int, list[FittedMember] | Failure], *, first: bool
     ) -> Work[Judged]:
         """Let fold models judge the rows of this silo.
 
         Parameters
         ----------
-        models : dict of int to list of FittedMember
-            By member; those that live here have been asked already.
+        models : dict of int to list of FittedMember or Failure
+            By member; those that live here have been asked already. A failure is a
+            model that could not be read.
         first : bool
             Whether these are all members before any lesson.
         """
-        visitors = [k for k in models if k not in self.members]
+        failures: dict[int, Any] = {
+            k: own for k, own in models.items() if isinstance(own, Failure)
+        }
+        visitors = [k for k in models if k not in self.members and k not in failures]
         calls = [
             delayed(judged_by)(self.task, models[k], self.at_once) for k in visitors
         ]
 
         def finish(results: list[Any]) -> Judged:
-            failures = {}
             for k, answers in zip(visitors, results, strict=True):
                 if isinstance(answers, Failure):
                     failures[k] = answers
@@ -411,7 +414,7 @@ class Silo:
 
         return Work(calls, finish)
 
-    def _try(self, k: int, models: list[FittedMember], said: list[Said]) -> None:
+    def _try(self, k: int, models: Any, said: list[Said]) -> None:
         """Note fold models of a member, and what they say of the rows."""
         self.tried[k] = laid_out(self.task, said)
         self.tried_models[k] = Asked(models, [everything for _, everything in said])
@@ -454,9 +457,13 @@ class Silo:
 
     # Steps 3 and 4
 
-    def believe(self, belief: Credibility) -> None:
-        """Note whose rows are believed."""
+    def believe(self, belief: Credibility, absent: Sequence[int] = ()) -> None:
+        """Note whose rows are believed, and members that take no part."""
         self.belief = belief
+        nothing = np.zeros((len(self.task.y), len(self.plan.classes)))
+        for k in absent:
+            self.start[k] = self.now[k] = nothing
+            self.paths[k] = [nothing] * self.plan.n_folds
 
     def survey(self, pairs: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Find deficiencies, and rows that students may rehearse.

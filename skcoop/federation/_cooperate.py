@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,11 @@ class _Watch:
 
 
 def cooperate(
-    distiller: Any, silos: RemoteSilos, *, schema: Mapping[str, Any] | None = None
+    distiller: Any,
+    silos: RemoteSilos,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    trusted: Sequence[str] = (),
 ) -> Any:
     """Let the members of silos repair each other, wherever the silos are.
 
@@ -75,6 +79,10 @@ def cooperate(
         For each column, the name of its type in pandas, or the list of all values that
         it may have. By default it is made from what the silos say: then they tell each
         other which categories they have.
+
+    trusted : sequence of str, default=()
+        Full names of types that members may hold beyond those of scikit-learn, as of
+        :func:`skcoop.exchange.load_member`.
 
     Returns
     -------
@@ -121,7 +129,7 @@ def cooperate(
             "Not all went well; history_ has the details:\n"
             + "\n".join(outcome.failures)
         )
-    return fitted_distiller(distiller, outcome, plan, agreed)
+    return fitted_distiller(distiller, outcome, plan, agreed, trusted)
 
 
 def schema_from(schema: Mapping[str, Any]) -> Schema:
@@ -136,11 +144,15 @@ def schema_from(schema: Mapping[str, Any]) -> Schema:
 
 
 def fitted_distiller(
-    distiller: Any, outcome: Outcome, plan: Plan, schema: Schema
+    distiller: Any,
+    outcome: Outcome,
+    plan: Plan,
+    schema: Schema,
+    trusted: Sequence[str],
 ) -> Any:
     """Return a distiller whose members are those that came home."""
     initial, improved = (
-        {k: _model(model) for k, model in models.items()}
+        {k: _model(model, trusted) for k, model in models.items()}
         for models in (outcome.initial, outcome.improved)
     )
     codec = schema.codec()
@@ -169,8 +181,10 @@ def fitted_distiller(
     return distiller
 
 
-def _model(model: Any) -> Any:
-    return read_model(model, TRUSTED) if isinstance(model, PackedModel) else model
+def _model(model: Any, trusted: Sequence[str]) -> Any:
+    if isinstance(model, PackedModel):
+        return read_model(model, (*TRUSTED, *trusted))
+    return model
 
 
 def _refuse_lost(silos: RemoteSilos) -> None:

@@ -85,6 +85,8 @@ class SiloHost:
             return self._start(**message)
         if self.silo is None:
             raise ValueError(f"{step!r} was asked for before the start.")
+        if step == "judge":
+            message["models"] = {k: whole(m) for k, m in message["models"].items()}
         reply = getattr(self.silo, step)(**message)
         if isinstance(reply, Work):
             reply = reply.finish(
@@ -198,9 +200,20 @@ class SiloHost:
         with_rows = self.data.consent.models_with_rows
         return pack_model(member.name, member.estimator, with_rows=with_rows)
 
-    def _read_model(self, packed: PackedModel) -> FittedMember:
-        model = read_model(packed, self.trusted)
+    def _read_model(self, packed: PackedModel) -> FittedMember | Failure:
+        """Read a visitor; who brings what cannot be trusted does not take part."""
+        try:
+            model = read_model(packed, self.trusted)
+        except Exception as error:  # whatever a stranger's bytes lead to
+            _LOG.exception("Silo %r cannot read %r", self.data.name, packed.name)
+            return Failure(type(error).__name__)
         return FittedMember(packed.name, model, self.packer.classes)
+
+
+def whole(models: list[FittedMember | Failure]) -> list[FittedMember] | Failure:
+    """Return a member's fold models, or why one of them could not be read."""
+    failed = [model for model in models if isinstance(model, Failure)]
+    return failed[0] if failed else models  # type: ignore[return-value]
 
 
 def failure_of(reply: dict[str, str]) -> Failure:

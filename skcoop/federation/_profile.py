@@ -97,8 +97,8 @@ class Schema:
         if kind == "category":
             known = pd.CategoricalDtype(self.levels.get(name, []))
             return pd.Series(pd.Categorical(cells, dtype=known))
-        cells = pd.Series(cells, dtype=object)
-        return cells.astype(kind)
+        series: Any = pd.Series(cells, dtype=object)
+        return series.astype(kind)
 
     def with_levels_of(self, X: pd.DataFrame, columns: Sequence[str]) -> Schema:
         """Return the schema of a silo that alone knows the values of some columns."""
@@ -120,7 +120,8 @@ class Schema:
                 known = pd.CategoricalDtype(self.levels.get(name, []))
                 columns[name] = X[name].astype(known)
             else:
-                columns[name] = X[name].astype(kind)
+                own: Any = X[name]
+                columns[name] = own.astype(kind)
         return pd.DataFrame(columns, index=X.index)
 
 
