@@ -47,7 +47,12 @@ from skcoop._cooperative._lessons import (
 )
 from skcoop._cooperative._logistic_by_sums import LossSums, loss_sums
 from skcoop._cooperative._plan import Plan
-from skcoop._cooperative._teaching import Search, ask_teacher, at_most, questions
+from skcoop._cooperative._teaching import (
+    Search,
+    ask_teacher,
+    at_most,
+    questions,
+)
 from skcoop._members._columns_read import columns_of_member
 from skcoop._members._member import (
     FittedMember,
@@ -78,10 +83,14 @@ class Work(Generic[Reply]):
     finish : callable
         Takes their results, in this order, and returns the reply; runs where the silo
         is and may change it.
+    instead : callable or None
+        Takes the number of a call and says what it comes to if the process ends that
+        makes it. None where no models of others are asked.
     """
 
     calls: list[Any]
     finish: Callable[[list[Any]], Reply]
+    instead: Callable[[int, str], Any] | None = None
 
 
 @dataclass
@@ -412,7 +421,7 @@ class Silo:
             }
             return self._judged(parts, first)
 
-        return Work(calls, finish)
+        return Work(calls, finish, lambda _, why: Failure(why))
 
     def _try(self, k: int, models: Any, said: list[Said]) -> None:
         """Note fold models of a member, and what they say of the rows."""
@@ -545,12 +554,15 @@ class Silo:
             )
             for (teacher, fold), rows in wanted.items()
         ]
-        return Work(
-            calls,
-            lambda results: self._taught(
-                dict(zip(wanted, results, strict=True)), number
-            ),
-        )
+        rows_of = list(wanted.values())
+
+        def finish(results: list[Any]) -> Taught:
+            return self._taught(dict(zip(wanted, results, strict=True)), number)
+
+        def instead(call: int, why: str) -> Any:
+            return no_answers(self.task, rows_of[call], why)
+
+        return Work(calls, finish, instead)
 
     def _taught(self, answers: dict[Any, Any], number: int) -> Taught:
         origin = Origin(self.number, number, self.plan.min_distance)

@@ -259,13 +259,17 @@ def ask_teacher(
     except InvalidParameterError:  # of the engine: no other question would do better
         raise
     except Exception as error:  # engines and members are the user's
-        nothing = np.zeros(len(rows), dtype=bool)
-        unknown = np.full(len(rows), np.nan)
-        failure = describe(error)
-        nowhere = np.full(len(rows), -1, dtype=np.intp)
-        return Answers(
-            rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
-        )
+        return no_answers(task, rows, describe(error))
+
+
+def no_answers(task: Task, rows: NDArray[np.intp], failure: str) -> Answers:
+    """Return what is known of rows to which there is no answer at all."""
+    nothing = np.zeros(len(rows), dtype=bool)
+    unknown = np.full(len(rows), np.nan)
+    nowhere = np.full(len(rows), -1, dtype=np.intp)
+    return Answers(
+        rows, task.Z[rows], nothing, nothing, unknown, unknown, nowhere, failure
+    )
 
 
 def _answer(

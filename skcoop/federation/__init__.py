@@ -5,5 +5,6 @@
 from skcoop.federation._cooperate import cooperate
 from skcoop.federation._data import Consent, SiloData
 from skcoop.federation._loopback import LoopbackSilos
+from skcoop.federation._visitors import Limits
 
-__all__ = ["Consent", "LoopbackSilos", "SiloData", "cooperate"]
+__all__ = ["Consent", "Limits", "LoopbackSilos", "SiloData", "cooperate"]

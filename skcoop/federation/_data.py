@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from skcoop._members._checks import check_estimators, check_weights
 from skcoop._members._member import weight_parameter
 from skcoop.federation._profile import Profile, profile_of
+from skcoop.federation._visitors import Limits
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class SiloData:
         What it agrees to let out.
     levels : dict of str to list, default={}
         By column of categories or texts, values that everybody knows.
+    limits : Limits or None, default=None
+        What other silos' models may take. They are then asked in a process of their
+        own, which takes longer. None trusts them to do no harm.
     trusted : sequence of str, default=()
         Full names of types that other silos' models may hold, beyond those of
         scikit-learn, as of :func:`skcoop.exchange.load_member`.
@@ -78,6 +82,7 @@ class SiloData:
     sample_weight: Any = None
     consent: Consent = field(default_factory=Consent)
     levels: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    limits: Limits | None = None
     trusted: Sequence[str] = ()
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ from skcoop.federation._data import SiloData
 from skcoop.federation._messages import MOST_BYTES, Packer
 from skcoop.federation._models import TRUSTED, PackedModel, pack_model, read_model
 from skcoop.federation._profile import Schema
+from skcoop.federation._visitors import asked_apart
 
 _LOG = logging.getLogger("skcoop.federation")
 
@@ -89,12 +90,19 @@ class SiloHost:
             message["models"] = {k: whole(m) for k, m in message["models"].items()}
         reply = getattr(self.silo, step)(**message)
         if isinstance(reply, Work):
-            reply = reply.finish(
-                in_parallel(reply.calls, self.n_jobs) if reply.calls else []
-            )
+            reply = reply.finish(self._results(reply))
         if step == "finish":
             reply = {k: tuple(map(self._named(k), pair)) for k, pair in reply.items()}
         return self._let_out(reply)
+
+    def _results(self, work: Work[Any]) -> list[Any]:
+        """Do work of the silo; with limits, models of others are asked apart."""
+        limits = self.data.limits
+        if not work.calls:
+            return []
+        if limits is None or work.instead is None:
+            return in_parallel(work.calls, self.n_jobs)
+        return asked_apart(work.calls, work.instead, limits)
 
     def _named(self, k: int) -> Any:
         """Return what makes a model one that can be written."""

@@ -1,9 +1,14 @@
 """Silos in processes of their own: the same fit, no row on the way, faults survived."""
 
+import json
 import os
+import pickle
 import signal
+import struct
 import time
 import warnings
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +30,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skcoop import CooperativeDistiller
-from skcoop.federation import Consent, LoopbackSilos, SiloData, cooperate
+from skcoop.exchange import dumps_model
+from skcoop.federation import Consent, Limits, LoopbackSilos, SiloData, cooperate
+from skcoop.federation._host import SiloHost
 from skcoop.federation._messages import Packer
+from skcoop.federation._visitors import asked_apart
 
 NAMES = ["linear", "tree", "bayes"]
 SETTINGS = {"cv": 3, "random_state": 0}
@@ -565,8 +573,6 @@ def test_what_a_silo_brings_is_checked(change, message):
 
 
 def test_the_fit_is_a_distiller_like_any_other(tmp_path):
-    import pickle
-
     X, y, silos = table()
     far, _ = over(apart(X, y, silos, members()))
     again = pickle.loads(pickle.dumps(far))
@@ -607,6 +613,157 @@ def test_a_model_of_a_type_that_is_not_trusted_costs_its_sender():
     # Its rows still judge and give lessons.
     assert pairs["deficiencies"].sum() > 0
     assert far.gains_.loc["bayes"].isna().all()
+
+
+# Visitors that do harm
+
+
+def forged_tree():
+    """Return bytes of a tree that loads and ends the process that asks it."""
+    tree = DecisionTreeClassifier(max_depth=3).fit(*table()[:2])
+    state = tree.tree_.__getstate__()
+    state["nodes"]["left_child"][0] = 2**40
+    state["nodes"]["right_child"][0] = 2**40
+    tree.tree_.__setstate__(state)
+    return dumps_model(tree)
+
+
+class Forging(LoopbackSilos):
+    """Silos of which the last sends other models than it fitted."""
+
+    def __init__(self, data, step, forged):
+        super().__init__(data, timeout=120)
+        self.step, self.forged = step, forged
+
+    def each(self, operation, messages):
+        self.now = operation
+        return super().each(operation, messages)
+
+    def exchange(self, messages):
+        replies = super().exchange(messages)
+        if self.now == self.step and 2 in replies:
+            reply = self.packer.unpack(replies[2])
+            for learned in reply["reply"].values():
+                learned.models = [
+                    replace(model, data=self.forged) for model in learned.models
+                ]
+            replies[2] = self.packer.pack(reply)
+        return replies
+
+
+@pytest.mark.parametrize("step", ["cross_fit", "learn"])
+def test_a_forged_tree_costs_its_sender_and_not_the_host(step):
+    X, y, silos = table()
+    data = apart(X, y, silos, members(), limits=Limits(seconds=60))
+    with (
+        Forging(data, step, forged_tree()) as there,
+        pytest.warns(UserWarning, match="bayes.*TerminatedWorkerError"),
+    ):
+        far = cooperate(CooperativeDistiller([], n_rounds=1, **SETTINGS), there)
+    assert not there.lost
+    pairs = far.history_[far.history_["round"] > 0]
+    accepted = pairs.loc[pairs["accepted"], "student"]
+    assert "bayes" not in set(accepted)
+    if step == "cross_fit":
+        assert list(far.named_estimators_) == ["linear", "tree"]
+    assert far.score(X, y) > 0.6
+
+
+def test_limits_of_time_and_memory():
+    from joblib import delayed
+
+    def answer(number, why):
+        return number, why
+
+    calls = [delayed(time.sleep)(60), delayed(sum)([1, 2]), delayed(_much)()]
+    limits = Limits(seconds=8, memory=2**33)
+    results = asked_apart(calls, answer, limits)
+    assert results == [(0, "TimeoutError"), 3, (2, "MemoryError")]
+
+
+def _much():
+    return len(np.ones(2**31))
+
+
+@pytest.mark.parametrize("limits", [Limits(), None])
+def test_limits_change_no_result(limits):
+    X, y, silos = table()
+    local = CooperativeDistiller(members(), n_rounds=1, **SETTINGS)
+    local.fit(X, y, silos=silos)
+    far, _ = over(apart(X, y, silos, members(), limits=limits), n_rounds=1)
+    same(far, local, X)
+
+
+def test_messages_are_bounded():
+    packer = Packer(None)
+    large = packer.pack([("profile", {"private": ["x" * 10_000_000]})])
+    assert len(large) < 100_000
+    data = apart(*table(), members())[0]
+    host = SiloHost(data, most=1_000_000)
+    reply = packer.unpack(host.answer(large))
+    assert reply == {"failed": {"step": "read", "type": "ValueError"}}
+    assert "reply" in packer.unpack(SiloHost(data).answer(large))
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"PK\x03\x04",
+        zlib.compress(b""),
+        zlib.compress(b"\xff\xff\xff\xff{}"),
+        zlib.compress(struct.pack(">I", 2) + b"{}"),
+        zlib.compress(struct.pack(">I", 4) + b"[[1]"),
+        pickle.dumps(members),
+    ],
+)
+def test_garbage_is_no_message(garbage):
+    packer = Packer(None)
+    with pytest.raises(ValueError, match="no message"):
+        packer.unpack(garbage)
+    host = SiloHost(apart(*table(), members())[0])
+    assert packer.unpack(host.answer(garbage))["failed"]["step"] == "read"
+
+
+@pytest.mark.parametrize("head", ["thing", "array", "bytes"])
+def test_heads_that_point_elsewhere_are_refused(head):
+    said = {
+        "thing": {"thing": "Popen", "parts": {"dict": ["args", "true"]}},
+        "array": {"array": [0, 10**9], "type": "<f8", "shape": [10**9 // 8]},
+        "bytes": {"bytes": [-5, 5]},
+    }[head]
+    line = json.dumps(said).encode()
+    data = zlib.compress(struct.pack(">I", len(line)) + line)
+    with pytest.raises(ValueError, match="no message"):
+        Packer(None).unpack(data)
+    objects = {"array": [0, 8], "type": "|O", "shape": [1]}
+    line = json.dumps(objects).encode()
+    data = zlib.compress(struct.pack(">I", len(line)) + line + bytes(8))
+    with pytest.raises(ValueError, match="no message"):
+        Packer(None).unpack(data)
+
+
+@pytest.mark.parametrize("value", [object(), np.array([object()]), len, {1: members}])
+def test_what_does_not_travel(value):
+    with pytest.raises(TypeError, match="does not travel"):
+        Packer(None).pack(value)
+
+
+@pytest.mark.parametrize(
+    "step", ["__init__", "task", "_fitted", "part", "chosen", "nothing"]
+)
+def test_a_silo_does_nothing_else(step):
+    host = SiloHost(apart(*table(), members())[0])
+    packer = Packer(None)
+    reply = packer.unpack(host.answer(packer.pack([(step, {})])))
+    assert reply["failed"] == {"step": "read", "type": "ValueError"}
+
+
+def test_nothing_happens_before_the_start():
+    host = SiloHost(apart(*table(), members())[0])
+    packer = Packer(None)
+    reply = packer.unpack(host.answer(packer.pack([("fit", {})])))
+    assert reply["failed"] == {"step": "fit", "type": "ValueError"}
 
 
 def test_boosting_travels():
