@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -143,78 +143,97 @@ class Origin:
     min_distance: float
 
 
-def lessons_for(
-    task: Task,
-    student: int,
-    asked: NDArray[np.bool_],
-    answers: Mapping[Question, Answers],
-    origin: Origin,
-    *,
-    at_home: bool,
-    reads: NDArray[np.bool_],
-    parameters: Mapping[str, Any],
-) -> Lessons:
-    """Collect what one student's teachers answered about the rows of a silo.
-
-    A lesson that would hand over a row of the silo as it is, on the columns that the
-    student reads, or is too near to one, does not leave.
+class Answered:
+    """What teachers answered about the rows of a silo, for all who asked them.
 
     Parameters
     ----------
     task : Task
         The rows.
-    student : int
-        Number of the student.
-    asked : ndarray of bool, shape (n_members, n_samples)
-        The teachers that were asked for this student, by row.
     answers : dict
         What the teachers answered, by teacher and fold.
     origin : Origin
         Where the rows are.
-    at_home : bool
-        Whether the student lives there, too.
-    reads : ndarray of bool, shape (n_features,)
-        Columns that can reach the student.
-    parameters : dict
-        Row by row, parameters of the student's ``fit``.
-
-    Returns
-    -------
-    lessons : Lessons
-        As the teacher left them: nothing is completed yet.
     """
-    gathered = [no_lessons(task.Z.shape[1])]
-    for (teacher, _), answer in answers.items():
-        mine = answer.kept & asked[teacher, answer.rows]
-        rows, Z, donors = answer.rows[mine], answer.Z[mine], answer.donor_row[mine]
-        n, drawn = len(rows), donors >= 0
-        gathered.append(
-            Lessons(
-                Z=Z,
-                label=task.codes[rows],
-                fold=task.folds[rows],
-                donor_fold=np.where(drawn, task.folds[donors], -1),
-                silo=np.full(n, origin.silo),
-                source=task.ranks[rows],
-                content=task.contents[rows],
-                teacher=np.full(n, teacher),
-                round=np.full(n, origin.round),
-                donor=np.where(drawn, task.ranks[donors], -1),
-                before=answer.before[mine],
-                after=answer.after[mine],
-                distance=task.metric.gower(task.Z[rows], Z),
-                changed=~same_cells(task.Z[rows], Z),
-                parameters=taken(parameters, rows),
-            )
-        )
-    lessons = joined(gathered)
-    refused = task.repeats(lessons.Z, reads)
-    if not at_home:
-        refused |= too_near(task, lessons.Z, origin.min_distance)
-    lessons = lessons[~refused]
-    if not at_home:
-        lessons.Z[:, task.private] = np.nan
-    return lessons
+
+    def __init__(self, task: Task, answers: Mapping[Question, Answers], origin: Origin):
+        self.task, self.min_distance = task, origin.min_distance
+        nothing = no_lessons(task.Z.shape[1])
+        parts = [
+            (answer.rows[answer.kept], _held(task, teacher, answer, origin))
+            for (teacher, _), answer in answers.items()
+        ]
+        self.rows = np.concatenate([nothing.source, *(rows for rows, _ in parts)])
+        self.lessons = joined([nothing, *(own for _, own in parts)])
+        self._repeats: dict[bytes, NDArray[np.bool_]] = {}
+
+    @cached_property
+    def too_near(self) -> NDArray[np.bool_]:
+        """Mark what all but tells a row of the silo."""
+        return too_near(self.task, self.lessons.Z, self.min_distance)
+
+    def repeats(self, reads: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Mark what equals a row of the silo on some columns."""
+        key = reads.tobytes()
+        if key not in self._repeats:
+            self._repeats[key] = self.task.repeats(self.lessons.Z, reads)
+        return self._repeats[key]
+
+    def for_student(
+        self,
+        asked: NDArray[np.bool_],
+        reads: NDArray[np.bool_],
+        parameters: Mapping[str, Any],
+        *,
+        at_home: bool,
+    ) -> Lessons:
+        """Return the lessons of one student: nothing is completed yet.
+
+        A lesson that would hand over a row of the silo as it is, on the columns that
+        the student reads, or is too near to one, does not leave.
+
+        Parameters
+        ----------
+        asked : ndarray of bool, shape (n_members, n_samples)
+            The teachers that were asked for this student, by row.
+        reads : ndarray of bool, shape (n_features,)
+            Columns that can reach the student.
+        parameters : dict
+            Row by row, parameters of the student's ``fit``.
+        at_home : bool
+            Whether the student lives in this silo, too.
+        """
+        mine = asked[self.lessons.teacher, self.rows] & ~self.repeats(reads)
+        if not at_home:
+            mine &= ~self.too_near
+        lessons = self.lessons[mine]
+        lessons.parameters = taken(parameters, self.rows[mine])
+        if not at_home:
+            lessons.Z[:, self.task.private] = np.nan
+        return lessons
+
+
+def _held(task: Task, teacher: int, answer: Answers, origin: Origin) -> Lessons:
+    """Return the answers of one fold model that stood the re-check."""
+    rows, Z = answer.rows[answer.kept], answer.Z[answer.kept]
+    donors = answer.donor_row[answer.kept]
+    n, drawn = len(rows), donors >= 0
+    return Lessons(
+        Z=Z,
+        label=task.codes[rows],
+        fold=task.folds[rows],
+        donor_fold=np.where(drawn, task.folds[donors], -1),
+        silo=np.full(n, origin.silo),
+        source=task.ranks[rows],
+        content=task.contents[rows],
+        teacher=np.full(n, teacher),
+        round=np.full(n, origin.round),
+        donor=np.where(drawn, task.ranks[donors], -1),
+        before=answer.before[answer.kept],
+        after=answer.after[answer.kept],
+        distance=task.metric.gower(task.Z[rows], Z),
+        changed=~same_cells(task.Z[rows], Z),
+    )
 
 
 def completed(

@@ -37,11 +37,11 @@ from skcoop._cooperative._fitting import (
     try_to_fit,
 )
 from skcoop._cooperative._lessons import (
+    Answered,
     Lessons,
     Origin,
     completed,
     joined,
-    lessons_for,
     no_lessons,
     without_duplicates,
 )
@@ -51,6 +51,7 @@ from skcoop._cooperative._teaching import (
     Search,
     ask_teacher,
     at_most,
+    no_answers,
     questions,
 )
 from skcoop._members._columns_read import columns_of_member
@@ -566,17 +567,13 @@ class Silo:
 
     def _taught(self, answers: dict[Any, Any], number: int) -> Taught:
         origin = Origin(self.number, number, self.plan.min_distance)
-        lessons = {}
+        answered, lessons = Answered(self.task, answers, origin), {}
         for k in np.flatnonzero(self.asked.any(axis=(1, 2))).tolist():
-            own = lessons_for(
-                self.task,
-                k,
+            own = answered.for_student(
                 self.asked[k],
-                answers,
-                origin,
+                self.reads[k],
+                self.parameters.get(k, {}),
                 at_home=k in self.members,
-                reads=self.reads[k],
-                parameters=self.parameters.get(k, {}),
             )
             if len(own):
                 lessons[k] = own

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skcoop._tables._frames import FloatMatrix
 
+_CELLS_AT_ONCE = 200_000
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -50,5 +51,10 @@ def one_cell_apart(Z: FloatMatrix, rows: FloatMatrix) -> NDArray[np.bool_]:
 
 def _cell_keys(Z: FloatMatrix) -> Iterator[NDArray[np.uint64]]:
     """Yield hashes of the cells, column by column."""
-    for column in (Z + 0.0).T:  # the sum turns -0.0 into 0.0
-        yield pd.util.hash_array(np.where(np.isnan(column), np.nan, column))
+    n_rows, n_columns = Z.shape
+    # Small tables are hashed at once: to begin takes longer than to do it.
+    step = max(1, _CELLS_AT_ONCE // max(n_rows, 1))
+    for start in range(0, n_columns, step):
+        cells = Z[:, start : start + step].T + 0.0  # which turns -0.0 into 0.0
+        cells[np.isnan(cells)] = np.nan
+        yield from pd.util.hash_array(cells.ravel()).reshape(cells.shape)

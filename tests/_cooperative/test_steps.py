@@ -22,11 +22,11 @@ from skcoop._cooperative._deficiencies import (
 from skcoop._cooperative._fitting import Failure, fit_fold_model, laid_out
 from skcoop._cooperative._gate import Gate
 from skcoop._cooperative._lessons import (
+    Answered,
     Lessons,
     Origin,
     completed,
     joined,
-    lessons_for,
     no_lessons,
     without_duplicates,
 )
@@ -580,15 +580,12 @@ class TestTranslation:
                     if where == silo
                 }
                 chosen = self.chosen[student, 30 * silo : 30 * silo + 30]
-                lessons = lessons_for(
-                    own,
-                    student,
+                answered = Answered(own, there, Origin(silo, number, floor))
+                lessons = answered.for_student(
                     chosen == np.arange(2)[:, None],
-                    there,
-                    Origin(silo, number, floor),
+                    member.reads,
+                    {},
                     at_home=silo == student,
-                    reads=member.reads,
-                    parameters={},
                 )
                 # Back from the numbers of rows to their places.
                 places = np.append(np.argsort(own.ranks), -1)
