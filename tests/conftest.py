@@ -5,5 +5,3 @@ import os
 # Read when NumPy's libraries are loaded, which in the processes of xdist comes later.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
-
-collect_ignore = ["before"]

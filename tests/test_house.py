@@ -27,6 +27,7 @@ def modules():
     return {
         path.relative_to(ROOT.parent).with_suffix("").as_posix().replace("/", "."): path
         for path in ROOT.rglob("*.py")
+        if "flower_app" not in path.parts  # Flower's, and read by it alone
     }
 
 

@@ -1,0 +1,56 @@
+# Authors: The skcoop developers
+# SPDX-License-Identifier: BSD-3-Clause
+"""A silo behind a socket that only its own user can open."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from skcoop.federation._loopback import receive, send
+
+
+def serve(answer: Callable[[bytes], bytes], path: str) -> None:
+    """Answer messages, one after the other, until the process is ended.
+
+    Parameters
+    ----------
+    answer : callable
+        Takes a message and returns its reply.
+    path : str
+        Where the socket is to be; it must not be there yet.
+    """
+    server = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)  # for nobody but this user
+    try:
+        server.bind(path)
+    finally:
+        os.umask(mask)
+    server.listen(4)
+    try:
+        while True:
+            _answer_one(server, answer)
+    finally:
+        server.close()
+        Path(path).unlink()
+
+
+def _answer_one(server: socket.socket, answer: Callable[[bytes], bytes]) -> None:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rwb") as stream:
+        try:
+            send(stream, answer(receive(stream)))
+        except (EOFError, BrokenPipeError):  # who asked has gone
+            return
+
+
+def ask(path: str, message: bytes, timeout: float) -> bytes:
+    """Send a message to a silo's socket and return the reply."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(path)
+        with connection.makefile("rwb") as stream:
+            send(stream, message)
+            return receive(stream)
