@@ -9,11 +9,13 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -155,15 +157,14 @@ class Federation:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """End all processes, the last one first."""
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in reversed(self.processes):
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End all processes and those that they started, the last one first."""
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            for process in reversed(self.processes):
+                with suppress(ProcessLookupError):  # all of them have ended
+                    os.killpg(process.pid, kind)
+            for process in self.processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
         for log in self.logs:
             log.close()
 
@@ -212,7 +213,12 @@ class Federation:
             environment["FLWR_HOME"] = str(home)
         self.processes.append(
             subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, cwd=self.folder
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
             )
         )
 

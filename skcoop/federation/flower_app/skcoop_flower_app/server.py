@@ -1,6 +1,6 @@
 # Authors: The skcoop developers
 # SPDX-License-Identifier: BSD-3-Clause
-"""The app of who coordinates: fits over the silos that the run's configuration names."""
+"""The app of who coordinates: fits over the silos that a run names."""
 
 from pathlib import Path
 from typing import Any
