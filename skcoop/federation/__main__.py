@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     silo = commands.add_parser("silo", help="hold rows, and answer what may be asked")
     silo.add_argument("config", type=Path, help="the silo's TOML file")
     silo.add_argument("socket", help="where the socket is to be")
+    silo.add_argument("--group", help="a group that may send messages, too")
     commands.add_parser("demo", help="three clinics over Flower, on this machine")
     options = parser.parse_args(arguments)
     if options.command == "demo":
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     host = SiloHost(read_silo(options.config))
-    serve(host.answer, options.socket)
+    serve(host.answer, options.socket, options.group)
 
 
 if __name__ == "__main__":

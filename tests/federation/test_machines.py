@@ -115,6 +115,29 @@ def test_a_silo_answers_behind_a_socket_of_its_own(process):
     assert asked(("profile", {"private": []}))["reply"].name == "basel"
 
 
+def test_a_group_may_send_messages(tmp_path):
+    """Another user, as that of a node, and only if the silo says so."""
+    import grp
+
+    own_groups = [*os.getgroups(), os.getgid()]
+    groups = [grp.getgrgid(number).gr_name for number in own_groups]
+    path = tmp_path / "socket"
+    command = "from skcoop.federation._socket import serve; import sys; "
+    command += "serve(lambda data: data + b'!', sys.argv[1], sys.argv[2])"
+    own = subprocess.Popen([sys.executable, "-c", command, path, groups[0]])
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if path.exists() and stat.S_IMODE(os.stat(path).st_mode) == 0o660:
+            break
+        time.sleep(0.05)
+    try:
+        assert grp.getgrgid(os.stat(path).st_gid).gr_name == groups[0]
+        assert ask(str(path), b"hello", 10) == b"hello!"
+    finally:
+        own.terminate()
+        own.wait()
+
+
 def test_the_app_of_a_node_imports_nothing_of_ours():
     """Flower starts it anew for each message; and it could not reach rows."""
     import skcoop.federation
