@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcoop._members._checks import check_estimators, check_weights
 from skcoop._members._member import weight_parameter
+from skcoop.federation._models import check_kind
 from skcoop.federation._profile import Profile, profile_of
 from skcoop.federation._visitors import Limits
 
@@ -100,6 +101,9 @@ class SiloData:
             )
         if self.estimators:
             self.estimators = check_estimators(list(self.estimators))
+        if not self.consent.models_with_rows:
+            for name, estimator in self.estimators:
+                check_kind(name, estimator)
         y = np.asarray(self.y)
         if y.shape != (len(self.X),):
             raise ValueError(

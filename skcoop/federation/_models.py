@@ -97,15 +97,21 @@ def pack_model(name: str, model: Any, *, with_rows: bool) -> PackedModel:
     """
     if isinstance(model, FrozenEstimator):
         model = model.estimator
+    if not with_rows:
+        check_kind(name, model)
+    return PackedModel(name, dumps_model(model))
+
+
+def check_kind(name: str, model: Any) -> None:
+    """Raise an error if a model, fitted or not, is of a kind that holds rows."""
     found = sorted({type(part).__name__ for part in _parts(model)} & set(HOLD_ROWS))
-    if found and not with_rows:
+    if found:
         raise ValueError(
             f"The model of member {name!r} does not leave its silo: {found} hold "
             "training rows, as all of these do: neighbours, support vector machines "
             "with kernels, Gaussian processes and other kernel methods. Choose another "
             "kind, or allow it with Consent(models_with_rows=True)."
         )
-    return PackedModel(name, dumps_model(model))
 
 
 def read_model(packed: PackedModel, trusted: Iterable[str] = ()) -> Any:

@@ -308,7 +308,13 @@ def test_models_that_hold_rows_do_not_leave(scaled):
     X, y, silos = table()
     model = KNeighborsClassifier()
     model = make_pipeline(StandardScaler(), model) if scaled else model
-    data = apart(X, y, silos, [members()[0], ("tree", model), members()[2]])
+    group = [members()[0], ("tree", model), members()[2]]
+    with pytest.raises(ValueError, match="'tree' .* 'KNeighborsClassifier'"):
+        apart(X, y, silos, group)
+    # Not even one that got so far.
+    data = apart(X, y, silos, group, consent=Consent(models_with_rows=True))
+    for own in data:
+        own.consent = Consent()
     with pytest.warns(UserWarning, match="'tree': the silo is lost: ValueError in"):
         far, there = over(data)
     assert list(far.named_estimators_) == ["linear", "bayes"]
@@ -323,9 +329,7 @@ def test_models_that_hold_rows_do_not_leave(scaled):
         own.consent = Consent(models_with_rows=True)
     far, there = over(data, trusted=trusted)
     assert not there.lost
-    local = CooperativeDistiller(
-        [members()[0], ("tree", model), members()[2]], **SETTINGS
-    ).fit(X, y, silos=silos)
+    local = CooperativeDistiller(group, **SETTINGS).fit(X, y, silos=silos)
     same(far, local, X)
 
 
