@@ -69,9 +69,9 @@ class ComparativeDistiller(
     logits of one row differ from those of another, so that B answers give of the order
     of B^2 examples. That is comparative distillation [1]_, with the comparison as what
     is learned and not as a loss, which brings nothing to learners without shared
-    features. Copies of the student that did not see an answer decide by it whether
+    features. Fold models of the student that did not see an answer decide by it whether
     estimates are used at all, and which; where there are labels, estimates must not
-    cost any that the copies did not see.
+    cost any that these did not see.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ class ComparativeDistiller(
                 # 1. Ask the teacher about some rows, as many as the budget allows.
                 self._ask_teacher(study, seed)
                 # 2. Choose what the student learns from, the answers alone or estimates
-                # for the others beside them, by copies that did not see the answer.
+                # for the others beside them, by fold models that did not see it.
                 scores, source = self._judge(study, seed)
                 # 3. Fit the student to it.
                 student = self._fit_student(study, source, seed)
@@ -524,7 +524,7 @@ class ComparativeDistiller(
     def _out_of_fold(
         self, study: Study, source: str, folds: NDArray[np.intp], seed: int
     ) -> FloatMatrix:
-        """Let copies of the student answer for the rows that they did not see."""
+        """Let fold models of the student answer for rows that they did not see."""
         proba = np.zeros((len(folds), len(study.classes)))
         for fold in np.unique(folds[folds >= 0]):
             held_out = np.flatnonzero(folds == fold)

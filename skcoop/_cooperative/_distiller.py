@@ -87,7 +87,7 @@ class CooperativeDistiller(MemberEnsemble):
     virtual instance near the row that is more typical of the row's class in its eyes,
     and the student trains again with such lessons. Only virtual instances and models
     move, never a training row. This is cooperative distillation [1]_, made robust:
-    every judgement and every lesson comes from a copy that did not see the row's
+    every judgement and every lesson comes from a model that did not see the row's
     label; a teacher must deserve the student's trust; a student also rehearses rows of
     others that it has right; and it keeps a refit only if it is clearly better on rows
     it did not see.
@@ -241,7 +241,7 @@ class CooperativeDistiller(MemberEnsemble):
         (rows for which this teacher was chosen, to mend or to rehearse), `found`
         (answers of the engine), `rechecked`
         (answers that held when the teacher was asked again), `taught` (lessons,
-        copies of training rows left out), `accepted` (whether the student kept its
+        repeats of training rows left out), `accepted` (whether the student kept its
         refit with the lessons of all its teachers), `kept` (lessons after the
         gate), the student's out-of-fold score `score_before` and `score_after` and the
         `standard_error` of the gain (NaN without a gate and a final estimator, as

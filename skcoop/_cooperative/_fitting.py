@@ -55,7 +55,7 @@ def fit_member(
     fold: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Fit a copy of one member at home, without one fold if it is given."""
+    """Fit a member at home, without one fold if it is given."""
     if member.frozen:
         return member.estimator
     rows = np.arange(len(task.y))
@@ -97,7 +97,7 @@ def fit_fold_model(
     held_out: bool = True,
     at_once: bool = False,
 ) -> tuple[FittedMember, Said] | Failure:
-    """Fit a copy of a member without a fold, and let it judge the fold at home.
+    """Fit a member without a fold, and let this fold model judge the fold at home.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ class Learned:
     mute : bool
         Whether it is known that it cannot.
     taught : ndarray of int, shape (n_members,)
-        Lessons by teacher, copies of rows left out.
+        Lessons by teacher, repeats of rows left out.
     kept : ndarray of int, shape (n_members,)
         The same after double ones were left out.
     total : int

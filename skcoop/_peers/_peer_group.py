@@ -42,10 +42,10 @@ class View:
     extra_weights : ndarray of shape (n_extra,)
         Their weights, beside those of the task.
     proba : ndarray of shape (n_peers, n_rows, n_classes)
-        What the peers say of `rows`, each by a copy that saw neither the row's fold
-        nor the fold that judges.
+        What the peers say of `rows`, each by a fold model that saw neither the row's
+        fold nor the fold that judges.
     extra_proba : ndarray of shape (n_peers, n_extra, n_classes)
-        What they say of `extra`, by copies that did not see the fold that judges.
+        What they say of `extra`, by fold models that did not see the fold that judges.
     models : list of classifiers
         The peers that were fitted on `rows`, in the view of all rows.
     """
@@ -81,7 +81,7 @@ def fit_peers(
 ) -> None:
     """Fit the peers on labels and let them answer in all views.
 
-    A copy without two folds serves the views of both.
+    A fold model without two folds serves the views of both.
     """
     fold_models: dict[frozenset[int], _FoldModels] = {}
     for question, without in _questions(task, views):

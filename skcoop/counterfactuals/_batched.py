@@ -240,7 +240,7 @@ class BatchedDice(BaseEstimator):
             seconds=perf_counter() - started,
             donor=donor.ravel(),
             target=target.ravel(),
-            n_copies=int(copied.sum()),
+            n_repeats=int(copied.sum()),
         )
 
 

@@ -46,7 +46,7 @@ class Counterfactuals:
         where that row judges. None if the engine looks at no single row.
     target : ndarray of shape (n_rows,), default=None
         The probability that an answer had to reach.
-    n_copies : int, default=0
+    n_repeats : int, default=0
         Answers missing because all that was found repeats a background row.
     """
 
@@ -58,7 +58,7 @@ class Counterfactuals:
     seconds: float
     donor: NDArray[np.intp] | None = None
     target: NDArray[np.float64] | None = None
-    n_copies: int = 0
+    n_repeats: int = 0
 
     def __repr__(self) -> str:
         found = f"{int(np.sum(self.valid))} of {len(self.valid)} valid"

@@ -74,9 +74,9 @@ def section(report: Any) -> str:
             f"<p><strong>Set aside:</strong> {text(reason)}.</p>"
             for reason in report.set_aside
         ),
-        f'<p class="note">The score is {text(words_of(score))}, out of fold: by copies '
-        "that did not see the row, and for each fold with the refits that the other "
-        "folds would have kept.</p>",
+        f'<p class="note">The score is {text(words_of(score))}, out of fold: by fold '
+        "models that did not see the row, and for each fold with the refits that the "
+        "other folds would have kept.</p>",
         "<h2>Members before and after</h2>",
         _members(report.members, score),
         "<h2>Who taught whom</h2>",

@@ -376,7 +376,7 @@ def test_where_only_copies_are_to_be_had_they_are_refused_and_counted():
     # A zero beside the one is what the teacher asks for, but that row exists. The last
     # row's class cannot be raised at all, so nothing was found to be refused.
     np.testing.assert_array_equal(answer.valid, False)
-    assert answer.n_copies == 2
+    assert answer.n_repeats == 2
     np.testing.assert_array_equal(answer.X_cf, queries)
 
 

@@ -438,7 +438,7 @@ class TestWhatIsHandedOut:
         teacher = Formula(lambda Z: np.full(len(Z), 0.5))
         answer = BatchedDice().generate(teacher, ROWS, np.ones(30), background=ROWS)
         assert not answer.valid.any()
-        assert answer.n_copies == 0
+        assert answer.n_repeats == 0
 
     def test_one_row_that_stays_does_not_stop_the_others(self):
         X, ends = np.zeros((2, 3)), np.array([[0.0, 0, 0], [1.5, 2.5, 3.5]])

@@ -309,7 +309,7 @@ def test_models_that_hold_rows_do_not_leave(scaled):
     model = KNeighborsClassifier()
     model = make_pipeline(StandardScaler(), model) if scaled else model
     group = [members()[0], ("tree", model), members()[2]]
-    with pytest.raises(ValueError, match="'tree' .* 'KNeighborsClassifier'"):
+    with pytest.raises(ValueError, match=r"'tree' .*KNeighborsClassifier"):
         apart(X, y, silos, group)
     # Not even one that got so far.
     data = apart(X, y, silos, group, consent=Consent(models_with_rows=True))
