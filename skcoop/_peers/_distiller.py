@@ -159,8 +159,9 @@ class DiversePeersDistiller(ModelDelegate, NamedMembers):
     that judges, the peers are fitted again without it, answer for the other rows out
     of fold, and attention and virtual rows come from these rows only. A fold model
     without two folds serves both. With `cv` folds a peer is fitted
-    ``1 + cv (cv + 1) / 2`` times. What is left is the choice between two leaders by one judgement, and frozen
-    peers, which are taken at their word that they saw none of the rows.
+    ``1 + cv (cv + 1) / 2`` times. What is left is the choice between two leaders by
+    one judgement, and frozen peers, which are taken at their word that they saw none
+    of the rows.
 
     Soft targets reach a leader as weights of repeated rows where its ``fit`` takes
     ``sample_weight``, as averaged probabilities in nearest neighbours, and as ten
