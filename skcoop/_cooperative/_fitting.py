@@ -55,7 +55,26 @@ def fit_member(
     fold: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Fit a member at home, without one fold if it is given."""
+    """Fit a member at home.
+
+    Parameters
+    ----------
+    task : Task
+        The rows of its home.
+    member : Member
+        The member; a frozen one is returned as it is.
+    lessons : Lessons or None
+        What to fit it with, beside its rows.
+    fold : int, default=None
+        The fold to leave out, and with it the lessons that it shows in.
+    progress : Progress, default=None
+        What follows the fit.
+
+    Returns
+    -------
+    model : classifier
+        The fitted model.
+    """
     if member.frozen:
         return member.estimator
     rows = np.arange(len(task.y))

@@ -214,6 +214,20 @@ def _lines(
     places: Sequence[Any],
     taught: tuple[int, Lessons, Lessons],
 ) -> pd.DataFrame:
+    """Return one line for each lesson of a student in a round.
+
+    Parameters
+    ----------
+    names, classes : ndarray
+        The members' names, and the classes.
+    codec : TableCodec
+        Turns cells back into what they were.
+    places : list of ndarray of int
+        By silo, the rows of the user's table in the order of their numbers; -1 at the
+        end, for none.
+    taught : (int, Lessons, Lessons)
+        The student, its lessons, and those that it was fitted with in the end.
+    """
     student, lessons, kept = taught
     labels = np.empty(len(codec.names), dtype=object)
     labels[:] = codec.names  # tuples stay what they are

@@ -281,6 +281,7 @@ def _answer(
     search: Search,
     known: FloatMatrix | None,
 ) -> Answers:
+    """Do what :func:`ask_teacher` does, which has the parameters; errors are raised."""
     seed, engine = search.seed_of(*question), search.engine
     outside = _outside(task, question[1])
     background = _seen_by_search(task, outside, seed)
@@ -316,6 +317,21 @@ def _generate(
     known: FloatMatrix | None,
 ) -> tuple[FloatMatrix, NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
     """Let the engine answer.
+
+    Parameters
+    ----------
+    task : Task
+        The rows of a silo.
+    teacher : FittedMember
+        The model to ask.
+    rows, background : ndarray of int
+        The rows to answer for, and those to search among.
+    engine : CounterfactualEngine
+        Searches.
+    alpha, seed : float, int
+        Its parameters.
+    known : ndarray of shape (n_samples, n_classes) or None
+        What the teacher says of all rows, if it was asked before.
 
     Returns
     -------
@@ -379,6 +395,17 @@ def recheck(
     An answer must reach its target, ``p + alpha (1 - p)``, differ from its row, stay
     within the values of the background (or, for a row from outside, between these and
     its own), be one of them where they are codes, and neither lose nor fill a cell.
+
+    Parameters
+    ----------
+    task, teacher, rows, background, alpha
+        As of the question.
+    Z : ndarray of shape (n_rows, n_features)
+        The answers as floats.
+    found : ndarray of bool, shape (n_rows,)
+        Whether there is one.
+    told : ndarray of shape (2, n_rows)
+        The teacher's probability for each row and its answer, NaN if it must be asked.
 
     Returns
     -------

@@ -223,7 +223,19 @@ def make_member(
     seed: int,
     metadata: Mapping[str, Any],
 ) -> Member:
-    """Set up one member; its columns are known once it has been fitted."""
+    """Set up one member; its columns are known once it has been fitted.
+
+    Parameters
+    ----------
+    name, estimator : str, classifier
+        As the user named it.
+    n_features : int
+        Number of columns.
+    seed : int
+        For what is random in it.
+    metadata : dict
+        Row-aligned parameters of its ``fit``.
+    """
     frozen = isinstance(estimator, FrozenEstimator)
     if not frozen:
         with named(f"Member {name!r}", "copied"):
@@ -274,6 +286,17 @@ def fit_model(
 
     Labels that hold a single class leave nothing to learn: the copy then answers that
     class always. A classifier that insists on labels 0, 1, ... is given these.
+
+    Parameters
+    ----------
+    member : Member
+        The member; a frozen one is returned as it is.
+    X, y : array-like
+        What to fit it on.
+    metadata : dict
+        Parameters of ``fit`` for these rows.
+    progress : Progress, default=None
+        What follows the fit.
     """
     if member.frozen:
         return member.estimator

@@ -207,7 +207,13 @@ def task_without_cells(
     folds: NDArray[np.intp],
     n_folds: int,
 ) -> Task:
-    """Return what is known of rows elsewhere: labels, weights and folds, no columns."""
+    """Return what is known of rows elsewhere: labels, weights and folds, no columns.
+
+    Parameters
+    ----------
+    classes, codes, weights, folds, n_folds
+        As of :class:`Task`.
+    """
     nothing = np.zeros((len(codes), 0))
     codec = TableCodec(nothing)
     return Task(

@@ -150,7 +150,19 @@ def fitted_distiller(
     schema: Schema,
     trusted: Sequence[str],
 ) -> Any:
-    """Return a distiller whose members are those that came home."""
+    """Return a distiller whose members are those that came home.
+
+    Parameters
+    ----------
+    distiller : CooperativeDistiller
+        Becomes the fitted one.
+    outcome : Outcome
+        What the fit came to.
+    plan, schema : Plan, Schema
+        What all silos agreed on.
+    trusted : list of str
+        Types that members may hold beyond those of scikit-learn.
+    """
     initial, improved = (
         {k: _model(model, trusted) for k, model in models.items()}
         for models in (outcome.initial, outcome.improved)

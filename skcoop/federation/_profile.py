@@ -236,6 +236,17 @@ def _is_numpy(kind: str) -> bool:
 
 
 def _common_kind(column: str, first: str, second: str, here: str, there: str) -> str:
+    """Return the type that a column has in two silos.
+
+    Parameters
+    ----------
+    column : str
+        Its name.
+    first, second : str
+        Its types, as pandas names them.
+    here, there : str
+        The silos.
+    """
     if first == second:
         return first
     numbers = [_is_numpy(k) and np.dtype(k).kind in "biuf" for k in (first, second)]
