@@ -119,8 +119,8 @@ def plausible_labels(proba, codes, owners, homes):
 class Doubting(Silo):
     """Teaches and judges by rows only whose labels the others find plausible."""
 
-    def believe(self, belief):
-        super().believe(as_kind(NoWitness, belief))
+    def believe(self, belief, absent=()):
+        super().believe(as_kind(NoWitness, belief), absent)
         proba = np.array(self.now)
         owners = np.full(len(self.task.y), self.number)
         homes = self.plan.homes
@@ -164,8 +164,9 @@ def lying_silos(silos):
                 judged.standing = replace(standing, right=everything, named=named)
             return judged
 
-        def believe(self, belief):
-            super().believe(as_kind(NoWitness, belief) if self.lies else belief)
+        def believe(self, belief, absent=()):
+            believed = as_kind(NoWitness, belief) if self.lies else belief
+            super().believe(believed, absent)
 
     return Forging
 

@@ -27,7 +27,7 @@ from skcoop.federation._data import SiloData
 from skcoop.federation._messages import MOST_BYTES, Packer
 from skcoop.federation._models import TRUSTED, PackedModel, pack_model, read_model
 from skcoop.federation._profile import Schema
-from skcoop.federation._visitors import asked_apart
+from skcoop.federation._visitors import Apart
 
 _LOG = logging.getLogger("skcoop.federation")
 
@@ -57,6 +57,7 @@ class SiloHost:
     ):
         self.data, self.n_jobs, self.most = data, n_jobs, most
         self.silo: Silo | None = None
+        self.apart = None if data.limits is None else Apart(data.limits)
         self.trusted = (*TRUSTED, *data.trusted)
         self.packer = Packer(self._write_model, self._read_model)
 
@@ -97,12 +98,11 @@ class SiloHost:
 
     def _results(self, work: Work[Any]) -> list[Any]:
         """Do work of the silo; with limits, models of others are asked apart."""
-        limits = self.data.limits
         if not work.calls:
             return []
-        if limits is None or work.instead is None:
+        if self.apart is None or work.instead is None:
             return in_parallel(work.calls, self.n_jobs)
-        return asked_apart(work.calls, work.instead, limits)
+        return self.apart.made(work.calls, work.instead)
 
     def _named(self, k: int) -> Any:
         """Return what makes a model one that can be written."""

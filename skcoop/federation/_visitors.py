@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 from typing import Any
 
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 
 
 @dataclass(frozen=True)
@@ -33,35 +33,56 @@ class Limits:
     memory: int | None = None
 
 
-def asked_apart(
-    calls: Sequence[Any], instead: Callable[[int, str], Any], limits: Limits
-) -> list[Any]:
-    """Make calls in another process, one after the other.
+class Apart:
+    """Makes calls in a process of its own, one after the other.
 
     Parameters
     ----------
-    calls : list of delayed calls
-        As :func:`joblib.delayed` makes them.
-    instead : callable
-        Says what a call comes to that could not be made.
     limits : Limits
-        What they may take.
+        What the process may take.
     """
-    results = []
-    for number, call in enumerate(calls):
-        executor = get_reusable_executor(max_workers=1, timeout=600)
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self._executor: ProcessPoolExecutor | None = None
+
+    def made(
+        self, calls: Sequence[Any], instead: Callable[[int, str], Any]
+    ) -> list[Any]:
+        """Return what calls return.
+
+        Parameters
+        ----------
+        calls : list of delayed calls
+            As :func:`joblib.delayed` makes them.
+        instead : callable
+            Says what a call comes to that could not be made.
+        """
+        return [self._made(n, call, instead) for n, call in enumerate(calls)]
+
+    def _made(self, number: int, call: Any, instead: Callable[[int, str], Any]) -> Any:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(max_workers=1)
         try:
-            waiting = executor.submit(_made, call, limits.memory)
-            results.append(waiting.result(limits.seconds))
+            waiting = self._executor.submit(_make, call, self.limits.memory)
+            return waiting.result(self.limits.seconds)
+        except MemoryError:
+            return instead(number, "MemoryError")
         except TookTooLong:
-            executor.shutdown(kill_workers=True)
-            results.append(instead(number, "TimeoutError"))
-        except (BrokenExecutor, MemoryError) as error:
-            results.append(instead(number, type(error).__name__))
-    return results
+            self.end()
+            return instead(number, "TimeoutError")
+        except BrokenExecutor as error:
+            self.end()
+            return instead(number, type(error).__name__)
+
+    def end(self) -> None:
+        """End the process; the next call begins another one."""
+        if self._executor is not None:
+            self._executor.shutdown(kill_workers=True)
+        self._executor = None
 
 
-def _made(call: Any, memory: int | None) -> Any:
+def _make(call: Any, memory: int | None) -> Any:
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     function, args, kwargs = call

@@ -34,7 +34,7 @@ from skcoop.exchange import dumps_model
 from skcoop.federation import Consent, Limits, LoopbackSilos, SiloData, cooperate
 from skcoop.federation._host import SiloHost
 from skcoop.federation._messages import Packer
-from skcoop.federation._visitors import asked_apart
+from skcoop.federation._visitors import Apart
 
 NAMES = ["linear", "tree", "bayes"]
 SETTINGS = {"cv": 3, "random_state": 0}
@@ -680,8 +680,10 @@ def test_limits_of_time_and_memory():
         return number, why
 
     calls = [delayed(time.sleep)(60), delayed(sum)([1, 2]), delayed(_much)()]
-    limits = Limits(seconds=8, memory=2**33)
-    results = asked_apart(calls, answer, limits)
+    limits = Limits(seconds=15, memory=2**33)
+    room = Apart(limits)
+    results = room.made(calls, answer)
+    room.end()
     assert results == [(0, "TimeoutError"), 3, (2, "MemoryError")]
 
 
