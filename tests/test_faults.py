@@ -557,8 +557,9 @@ def test_interrupted_at_any_moment(make, n_moments):
     def new():
         return make(GaussianNB(), **options)
 
+    model = new()
     with Interrupter() as whole:
-        model = new().fit(rows, labels)
+        model.fit(rows, labels)
     expected = model.predict_proba(rows)
     # The last function of a fit with callbacks tells these that all is done.
     n_calls = whole.n_calls - (make is cooperative)
