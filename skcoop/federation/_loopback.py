@@ -16,6 +16,7 @@ from typing import Any
 from joblib import wrap_non_picklable_objects
 
 from skcoop.federation._data import SiloData
+from skcoop.federation._messages import MOST_BYTES
 from skcoop.federation._remote import RemoteSilos
 
 _SIZE = struct.Struct(">Q")
@@ -142,12 +143,14 @@ def receive(stream: Any) -> bytes:
     Raises
     ------
     EOFError
-        If the other side is gone.
+        If the other side is gone, or says that more is to come than anybody sends.
     """
     head = stream.read(_SIZE.size)
     if len(head) < _SIZE.size:
         raise EOFError
     (size,) = _SIZE.unpack(head)
+    if size > MOST_BYTES:
+        raise EOFError(f"{size} bytes are announced.")
     data = stream.read(size)
     if len(data) < size:
         raise EOFError

@@ -34,6 +34,11 @@ from skcoop.federation._profile import Profile
 MOST_BYTES = 2**31
 _LEVEL = 1  # higher ones take several times as long and save a few per cent
 _KINDS = "biufU"
+# What bytes lead to that are no message, or one that holds other things than it says.
+_GARBAGE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(RecursionError, struct.error),
+)
 
 # What a lesson carries to another machine: not how it was found, nor which cells of it
 # are those of the row that it was made from.
@@ -110,7 +115,7 @@ class Packer:
             (size,) = struct.unpack_from(">I", body)
             head = json.loads(body[4 : 4 + size])
             return self._read(head, memoryview(body)[4 + size :])
-        except (KeyError, TypeError, IndexError, struct.error, ValueError) as error:
+        except _GARBAGE as error:
             raise ValueError(f"This is no message ({type(error).__name__}).") from error
 
     def _written(self, value: Any, buffers: _Buffers) -> Any:

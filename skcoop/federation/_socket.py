@@ -47,11 +47,11 @@ def serve(
 
 def _answer_one(server: socket.socket, answer: Callable[[bytes], bytes]) -> None:
     connection, _ = server.accept()
-    with connection, connection.makefile("rwb") as stream:
-        try:
+    try:
+        with connection, connection.makefile("rwb") as stream:
             send(stream, answer(receive(stream)))
-        except (EOFError, BrokenPipeError):  # who asked has gone
-            return
+    except (EOFError, ConnectionError):  # who asked has gone
+        return
 
 
 def ask(path: str, message: bytes, timeout: float) -> bytes:

@@ -749,6 +749,23 @@ def test_heads_that_point_elsewhere_are_refused(head):
         Packer(None).unpack(data)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"list": ' * 100_000,  # deeper than anybody reads
+        '{"lessons": {"dict": ["Z", 1, "label", {"list": []}]}}',
+        '{"lessons": {"dict": []}}',
+        '{"thing": "Sums", "parts": {"dict": ["rows", 1]}}',
+        '{"dict": ["one", 1, "two"]}',
+    ],
+    ids=["deep", "no cells", "no lessons", "no sums", "odd"],
+)
+def test_heads_that_hold_other_things_are_refused(line):
+    data = zlib.compress(struct.pack(">I", len(line)) + line.encode())
+    with pytest.raises(ValueError, match="no message"):
+        Packer(None).unpack(data)
+
+
 @pytest.mark.parametrize("value", [object(), np.array([object()]), len, {1: members}])
 def test_what_does_not_travel(value):
     with pytest.raises(TypeError, match="does not travel"):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -110,7 +112,14 @@ def test_a_silo_answers_behind_a_socket_of_its_own(process):
     assert profile.name == "basel"
     assert profile.counts == [2, 1]
     assert asked(("rows", {}))["failed"] == {"step": "read", "type": "ValueError"}
-    # It is still there after a message that is none.
+    # It is still there after who asked has gone, and after a message that is none.
+    for data in (b"", b"\0\0", packer.pack([("profile", {"private": []})])):
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.connect(str(path))
+            gone.sendall(data)
+            gone.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
     assert packer.unpack(ask(str(path), b"nothing", 60))["failed"]["step"] == "read"
     assert asked(("profile", {"private": []}))["reply"].name == "basel"
 
