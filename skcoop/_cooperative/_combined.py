@@ -113,11 +113,14 @@ class Combination:
             parts = self.silos.some(some, "vote", choice=choice, how=how)
             return score.of(list(parts.values()))
         answers = self._answers(choice)
-        said = self.combiner.out_of_fold(answers[0], [each.proba for each in answers])
+        by_fold = [each.proba for each in answers]
+        if len(by_fold) == 1:  # all folds see the same
+            by_fold *= self.plan.n_folds
+        said = self.combiner.out_of_fold(answers[0], by_fold)
         return score.of([score.part(answers[0].task, answers[0].rows, said)])
 
     def _answers(self, choice: Choice) -> list[RowAnswers]:
-        """Return by fold the rows of all silos and what members say of them."""
+        """Return what :meth:`Silo.answers` does, for the rows of all silos."""
         parts = self.silos.some(self.judges, "answers", choice=choice)
         return [pooled(own) for own in zip(*parts.values(), strict=True)]
 

@@ -22,7 +22,7 @@ from skcoop._cooperative._gate import Gate, Parts, Verdict
 from skcoop._cooperative._history import Record
 from skcoop._cooperative._honest_gains import HonestGains
 from skcoop._cooperative._plan import Plan
-from skcoop._cooperative._silo import Judged, Learned, Taught
+from skcoop._cooperative._replies import Judged, Learned, Taught
 from skcoop._cooperative._silos import Silos
 from skcoop._cooperative._teaching import quotas
 from skcoop._members._columns_read import columns_read
@@ -248,22 +248,26 @@ class Course:
             s: {**order, "most": own} for s, own in zip(counts, shared, strict=True)
         }
 
+    @property
+    def _judges(self) -> bool:
+        """Whether anybody needs the predictions of refits."""
+        return self.plan.accept is not None or self.combiner.stacks
+
     def learn(self, number: int, taught: Mapping[int, Taught]) -> dict[int, Learned]:
         """Hand out the lessons; students that live somewhere learn there."""
-        judged = self.plan.accept is not None or self.combiner.stacks
         messages: dict[int, dict[str, Any]] = {}
         for k in np.flatnonzero(self.students).tolist():
             lessons = [own.lessons[k] for own in taught.values() if k in own.lessons]
             if lessons:
                 home = int(self.plan.homes[k])
-                empty = {"lessons": {}, "number": number, "judged": judged}
+                empty = {"lessons": {}, "number": number, "judged": self._judges}
                 messages.setdefault(home, empty)["lessons"][k] = lessons
         messages = dict(sorted(messages.items()))
         return merged(self.silos.each("learn", messages).values())
 
     def decide(self, learned: Mapping[int, Learned]) -> dict[int, Verdict]:
         """Let silos judge the refits, and keep what proves better."""
-        if self.plan.accept is None and not self.combiner.stacks:
+        if not self._judges:
             return dict.fromkeys(learned, self.gate.kept_blindly())
         failures = {
             k: own.models.said

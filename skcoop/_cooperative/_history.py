@@ -14,7 +14,8 @@ import pandas as pd
 from skcoop._cooperative._fitting import Failure
 from skcoop._cooperative._gate import Verdict
 from skcoop._cooperative._lessons import Lessons, no_lessons
-from skcoop._cooperative._silo import Learned, Silo, Taught
+from skcoop._cooperative._replies import Learned, Taught
+from skcoop._cooperative._silo import Silo
 from skcoop._tables._codec import TableCodec
 
 _LESSON_COLUMNS = [

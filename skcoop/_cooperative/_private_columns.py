@@ -43,17 +43,28 @@ def keep_at_home(
         If there are no silos to stay in, if a name is no column's, or if a column of
         texts that are nearly all different is to travel.
     """
-    chosen = column_positions(private_columns, task.codec, "private_columns")
-    if chosen and silos is None:
+    mark_private(task, private_columns)
+    if task.private.any() and silos is None:
         raise ValueError(
             f"private_columns={private_columns!r} keeps columns in their silos, but "
             "there are none. Say with silo_column or fit(..., silos=...) whose row is "
             "whose, or leave private_columns out."
         )
-    task.private[chosen] = True
-    task.permissions.varies = task.permissions.varies & ~task.private
     if silos is not None and len(np.unique(silos)) > 1:
         _check_identifiers(task)
+
+
+def mark_private(task: Task, private_columns: Any) -> None:
+    """Note which columns of a task stay in their silos, and that nothing varies them.
+
+    Raises
+    ------
+    ValueError
+        If a name is no column's.
+    """
+    chosen = column_positions(private_columns, task.codec, "private_columns")
+    task.private[chosen] = True
+    task.permissions.varies = task.permissions.varies & ~task.private
 
 
 def _check_identifiers(task: Task) -> None:

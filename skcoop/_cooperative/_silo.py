@@ -8,10 +8,10 @@ estimator or a score of the user's own that cannot do with sums, predictions and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from skcoop._cooperative._combine import (
     soft_or_hard,
     stacked,
 )
-from skcoop._cooperative._credibility import Credibility, Standing, standing
+from skcoop._cooperative._credibility import Credibility, standing
 from skcoop._cooperative._engines import make_engine
 from skcoop._cooperative._fitting import (
     Failure,
@@ -47,6 +47,7 @@ from skcoop._cooperative._lessons import (
 )
 from skcoop._cooperative._logistic_by_sums import LossSums, loss_sums
 from skcoop._cooperative._plan import Plan
+from skcoop._cooperative._replies import Fitted, Judged, Learned, Taught, Work
 from skcoop._cooperative._teaching import (
     Search,
     ask_teacher,
@@ -67,31 +68,8 @@ from skcoop._tables._task import Task
 from skcoop._utils._parallel import delayed
 from skcoop.counterfactuals import BatchedDice
 
-Reply = TypeVar("Reply")
-
 # Rows of a silo up to which fold models are asked about all of them.
 _FEW_ROWS = 5000
-
-
-@dataclass
-class Work(Generic[Reply]):
-    """Work of a silo that may be done on any core, and what to do with its results.
-
-    Attributes
-    ----------
-    calls : list of delayed calls
-        Without side effects.
-    finish : callable
-        Takes their results, in this order, and returns the reply; runs where the silo
-        is and may change it.
-    instead : callable or None
-        Takes the number of a call and says what it comes to if the process ends that
-        makes it. None where no models of others are asked.
-    """
-
-    calls: list[Any]
-    finish: Callable[[list[Any]], Reply]
-    instead: Callable[[int, str], Any] | None = None
 
 
 @dataclass
@@ -108,91 +86,6 @@ class Asked:
 
     models: list[FittedMember]
     said: list[NDArray[np.float64] | None]
-
-
-@dataclass
-class Fitted:
-    """What a silo says of the first fit of its members.
-
-    Attributes
-    ----------
-    reads : dict of int to ndarray of bool, shape (n_features,)
-        By member, the columns that can reach it.
-    coded : ndarray of bool, shape (n_features,)
-        Columns of numbers that are codes to a member, or look like it.
-    unrecorded : ndarray of bool, shape (n_features,)
-        Columns that the silo never records.
-    """
-
-    reads: dict[int, NDArray[np.bool_]]
-    coded: NDArray[np.bool_]
-    unrecorded: NDArray[np.bool_]
-
-
-@dataclass
-class Learned:
-    """What a member learned: its fold models, or why there are none.
-
-    Attributes
-    ----------
-    models : list of FittedMember, or Failure
-        The member without each of the folds.
-    able : bool
-        Whether it can teach.
-    mute : bool
-        Whether it is known that it cannot.
-    taught : ndarray of int, shape (n_members,)
-        Lessons by teacher, repeats of rows left out.
-    kept : ndarray of int, shape (n_members,)
-        The same after double ones were left out.
-    total : int
-        Lessons that it was fitted with, those of earlier rounds included.
-    """
-
-    models: list[FittedMember] | Failure
-    able: bool
-    mute: bool
-    taught: NDArray[np.intp]
-    kept: NDArray[np.intp]
-    total: int = 0
-
-
-@dataclass
-class Judged:
-    """What a silo says of fold models.
-
-    Attributes
-    ----------
-    parts : dict of int to (Sums, RowAnswers or Failure)
-        By member, what the score needs; or why the model could not be asked.
-    standing : Standing or None
-        What it counts, when members are judged for the first time.
-    """
-
-    parts: dict[int, Any]
-    standing: Standing | None = None
-
-
-@dataclass
-class Taught:
-    """What a silo's rows brought: lessons, and counts for the record.
-
-    Attributes
-    ----------
-    lessons : dict of int to Lessons
-        By student.
-    deficiencies, asked, found, rechecked : ndarray of int, shape (n_members, n_members)
-        By student and teacher.
-    failures : dict of (int, int) to Failure
-        By student and teacher, why there is no answer.
-    """
-
-    lessons: dict[int, Lessons]
-    deficiencies: NDArray[np.intp]
-    asked: NDArray[np.intp]
-    found: NDArray[np.intp]
-    rechecked: NDArray[np.intp]
-    failures: dict[tuple[int, int], Failure]
 
 
 class Silo:
@@ -437,7 +330,11 @@ class Silo:
             self.models[k] = self.tried_models[k]
             self.paths[k] = [proba] * self.plan.n_folds
         self.tried, self.tried_models = {}, {}
-        return Judged(parts, standing(self.task, top_class(np.array(self.now))))
+        return Judged(parts, standing(self.task, self._said()))
+
+    def _said(self) -> NDArray[np.intp]:
+        """Return the class that each member gives to each row, (members, rows)."""
+        return np.array([top_class(proba) for proba in self.now])
 
     def part(self, proba: NDArray[np.float64]) -> Sums | RowAnswers:
         """Say of predictions what the score needs."""
@@ -489,12 +386,12 @@ class Silo:
             By student, the weight of both.
         """
         task, rules = self.task, self.plan.rules
-        self.said = top_class(np.array(self.now))
-        self.right = self.said == task.codes
+        said = self._said()
+        self.right = said == task.codes
         at_home = self.plan.homes == self.number
         taught = self.belief.witnessed(task, self.number, self.right)
         self.pairs = pairs
-        self.deficiencies = rules.qualify(task, self.said, pairs, taught)
+        self.deficiencies = rules.qualify(task, said, pairs, taught)
         self.known = rules.to_rehearse(self.right, pairs, taught, at_home)
         wrong = self.deficiencies.any(axis=1)
         return np.array(
@@ -515,7 +412,8 @@ class Silo:
         rehearsed = rules.rehearse(
             task, self.right, self.pairs, self.known, shares, seed
         )
-        proba = np.array(self.now)[:, np.arange(len(task.y)), task.codes]
+        rows = np.arange(len(task.y))
+        proba = np.array([own[rows, task.codes] for own in self.now])
         qualified = self.deficiencies | rehearsed
         self.asked = rules.choose(task, qualified, proba, seed)
         return self.asked.any(axis=1).sum(axis=1)
@@ -611,41 +509,39 @@ class Silo:
 
         return Work(calls, finish)
 
-    def chosen(self, choice: Choice) -> list[NDArray[np.float64]]:
-        """Return by fold what the chosen members said, (members, rows, classes)."""
-        folds = range(self.plan.n_folds)
-        if choice.when != "path":
-            now = self.start if choice.when == "start" else self.now
-            own = [
-                self.start[k] if k in choice.forgotten else now[k]
-                for k in choice.members
-            ]
-            return [np.array(own)] * len(folds)
-        start = self.start
-        return [
-            np.array(
-                [
-                    start[k] if k in choice.forgotten else self.paths[k][fold]
-                    for k in choice.members
-                ]
-            )
-            for fold in folds
-        ]
+    def chosen(self, choice: Choice, fold: int) -> NDArray[np.float64]:
+        """Return what the chosen members said, as a fold sees it.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_members, n_samples, n_classes)
+            Out-of-fold predictions.
+        """
+
+        def of(k: int) -> NDArray[np.float64]:
+            if choice.when == "start" or k in choice.forgotten:
+                return self.start[k]
+            return self.now[k] if choice.when == "now" else self.paths[k][fold]
+
+        return np.array([of(k) for k in choice.members])
 
     def vote(self, choice: Choice, how: str) -> Sums | RowAnswers:
         """Say of a vote of members what the score needs."""
-        by_fold = self.chosen(choice)
-        said = [soft_or_hard(how, proba) for proba in by_fold]
-        combined = np.zeros_like(said[0])
-        for fold, proba in enumerate(said):
-            own = self.task.folds == fold
-            combined[own] = proba[own]
+        combined = np.zeros((len(self.task.y), len(self.plan.classes)))
+        for fold in range(self.plan.n_folds):
+            own = self.task.in_fold(fold)
+            combined[own] = soft_or_hard(how, self.chosen(choice, fold))[own]
         return self.part(combined)
 
     def answers(self, choice: Choice) -> list[RowAnswers]:
-        """Return by fold rows' labels and what members say of them: by consent."""
+        """Return rows' labels and what members say of them: by consent.
+
+        There is one answer for each fold, or a single one that all folds see.
+        """
+        folds = range(self.plan.n_folds if choice.when == "path" else 1)
         return [
-            RowAnswers(self.task, self.rows, proba) for proba in self.chosen(choice)
+            RowAnswers(self.task, self.rows, self.chosen(choice, fold))
+            for fold in folds
         ]
 
     def loss_sums(self, problems: Sequence[Problem]) -> list[LossSums]:
@@ -657,7 +553,7 @@ class Silo:
         key = problem.choice, problem.fold
         if key not in self.inputs:
             task, fold = self.task, problem.fold
-            proba = self.chosen(problem.choice)[max(fold, 0)]
+            proba = self.chosen(problem.choice, max(fold, 0))
             rows = np.flatnonzero(task.folds != fold)
             codes = np.searchsorted(problem.classes, task.codes[rows])
             self.inputs[key] = stacked(proba[:, rows]), codes, task.weights[rows]
@@ -672,11 +568,10 @@ class Silo:
             Solved, in the order of the folds that they did not learn from.
         """
         combined = np.zeros((len(self.task.y), len(self.plan.classes)))
-        by_fold = self.chosen(problems[0].choice)
         for problem in problems:
             own = self.task.in_fold(problem.fold)
             if len(own):
                 final = final_of(problem, self.plan.classes)
-                proba = by_fold[problem.fold][:, own]
+                proba = self.chosen(problem.choice, problem.fold)[:, own]
                 combined[own] = said_by(final, proba, self.plan.classes)
         return self.part(combined)

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from skcoop._cooperative._silo import Silo, Work
+from skcoop._cooperative._replies import Work
+from skcoop._cooperative._silo import Silo
 from skcoop._utils._parallel import in_parallel
 
 

@@ -28,12 +28,12 @@ class Agreement:
         Which silo it is.
     first_row : int
         How many rows come before its own.
-    n_splits : int
-        Number of folds.
     class_order : list
         The classes in the order in which they occur first in all silos.
     settings : dict
-        Of the distiller: what a lesson may change, and the rest of the plan.
+        Parameters of the distiller.
+    shared : dict
+        All else in the plan, but the guests.
     kinds, levels, missing : object
         The schema.
     weights : list of str or None
@@ -42,9 +42,9 @@ class Agreement:
 
     number: int
     first_row: int
-    n_splits: int
     class_order: list[Any]
     settings: dict[str, Any]
+    shared: dict[str, Any]
     kinds: dict[str, str]
     levels: dict[str, list[Any]]
     missing: list[str]
@@ -83,41 +83,35 @@ def agree_on(
     order = list(dict.fromkeys(c for own in profiles for c in own.classes))
     n_rows = [sum(own.counts) for own in profiles]
     settings = settings_of(distiller)
+    shared = {
+        "members": members,
+        "homes": np.array(homes),
+        "frozen": np.array(frozen),
+        "silos": [own.name for own in profiles],
+        "classes": np.unique(np.array(order)),
+        "columns": schema.columns,
+        "n_folds": min(distiller.cv, sum(n_rows)),
+        "n_rows": sum(n_rows),
+        "seed": seed,
+    }
+    first_guest = len(members) - len(guests)
     plan = plan_from(
         settings,
-        members=members,
-        homes=np.array(homes),
-        frozen=np.array(frozen),
-        silos=[own.name for own in profiles],
-        classes=np.unique(np.array(order)),
-        columns=schema.columns,
-        n_folds=min(distiller.cv, sum(n_rows)),
-        n_rows=sum(n_rows),
-        seed=seed,
-        guests={len(members) - len(guests) + k: e for k, (_, e) in enumerate(guests)},
+        guests={first_guest + k: e for k, (_, e) in enumerate(guests)},
+        **shared,
     )
     weights: list[str | None] = []
     if any(own.weighted for own in profiles):
         weights = [each for own in profiles for each in own.weights]
         weights += [None] * len(guests)
-    shared = {
-        "members": plan.members,
-        "homes": plan.homes,
-        "frozen": plan.frozen,
-        "silos": plan.silos,
-        "classes": plan.classes,
-        "n_folds": plan.n_folds,
-        "n_rows": plan.n_rows,
-        "seed": seed,
-    }
     before = np.concatenate([[0], np.cumsum(n_rows)])
     agreements = [
         Agreement(
             number=s,
             first_row=int(before[s]),
-            n_splits=plan.n_folds,
             class_order=order,
-            settings={**settings, **shared},
+            settings=settings,
+            shared=shared,
             kinds=schema.kinds,
             levels=schema.levels,
             missing=schema.missing,

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,13 @@ from sklearn.utils import check_random_state
 
 from skcoop._cooperative._combine import Combiner
 from skcoop._cooperative._course import Outcome
-from skcoop._cooperative._gate import Verdict
 from skcoop._cooperative._history import no_lesson_table
 from skcoop._cooperative._plan import Plan
 from skcoop._cooperative._rounds import cooperate as nine_steps
-from skcoop._members._ensemble import by_name
+from skcoop._cooperative._watch import FitWatch
 from skcoop._members._member import FittedMember
 from skcoop._tables._schema import TableSchema
-from skcoop._utils._progress import Clock
+from skcoop._utils._progress import Progress
 from skcoop._utils._warnings import warn
 from skcoop.federation._agreement import agree_on
 from skcoop.federation._models import TRUSTED, PackedModel, read_model
@@ -29,31 +29,19 @@ from skcoop.federation._profile import Schema
 from skcoop.federation._remote import RemoteSilos
 
 
-class _Watch:
-    """Tells the user how a fit goes on, if the distiller is verbose."""
+class _Watch(FitWatch):
+    """Tells the user how a fit goes on; there are no callbacks."""
 
     def __init__(self, distiller: Any, plan: Plan):
-        self.clock, self.plan = Clock(distiller, distiller._n_rounds()), plan
+        super().__init__(distiller, Progress(distiller, None), {}, plan)
 
     def fitted(self) -> None:
-        self.clock.say(f"{len(self.plan.members)} members fitted")
+        """Note that all members are fitted."""
+        self.clock.say(f"{self.n_members} members fitted")
 
     def judged(self) -> None:
-        self.clock.say(f"{len(self.plan.members)} members judged")
-
-    def round_begins(self) -> None:
-        return
-
-    def round_ends(
-        self,
-        number: int,
-        verdicts: Mapping[int, Verdict],
-        n_kept: int,
-        outcome: Callable[[], Outcome],
-    ) -> bool:
-        improved = sum(verdict.accepted for verdict in verdicts.values())
-        self.clock.say_round(number, improved, len(verdicts), n_kept)
-        return False
+        """Note that all members are judged."""
+        self.clock.say(f"{self.n_members} members judged")
 
 
 def cooperate(
@@ -79,7 +67,6 @@ def cooperate(
         For each column, the name of its type in pandas, or the list of all values that
         it may have. By default it is made from what the silos say: then they tell each
         other which categories they have.
-
     trusted : sequence of str, default=()
         Full names of types that members may hold beyond those of scikit-learn, as of
         :func:`skcoop.exchange.load_member`.
@@ -167,28 +154,17 @@ def fitted_distiller(
         {k: _model(model, trusted) for k, model in models.items()}
         for models in (outcome.initial, outcome.improved)
     )
-    codec = schema.codec()
-    table = codec.decode(np.zeros((0, len(schema.columns))))
-    names = [plan.members[k] for k in improved]
     distiller.set_params(
-        estimators=[
-            (name, FrozenEstimator(model))
-            for name, model in zip(names, improved.values(), strict=True)
-        ]
+        estimators=[(plan.members[k], FrozenEstimator(m)) for k, m in improved.items()]
     )
+    codec = schema.codec()
+    outcome = replace(outcome, initial=initial, improved=improved)
+    table = TableSchema(codec.decode(np.zeros((0, len(schema.columns)))))
+    lessons = no_lesson_table(codec)
     distiller.__dict__.update(
-        classes_=plan.classes,
+        distiller._attributes(outcome, plan, table, lessons),
         n_features_in_=len(schema.columns),
         feature_names_in_=np.array(schema.columns, dtype=object),
-        _schema=TableSchema(table),
-        lessons_=no_lesson_table(codec),
-        history_=outcome.history,
-        scores_=outcome.scores,
-        gains_=outcome.gains,
-        initial_estimators_=list(initial.values()),
-        named_estimators_=by_name(zip(names, improved.values(), strict=True)),
-        final_estimator_=outcome.final_estimator,
-        estimators_=list(improved.values()),
     )
     return distiller
 
@@ -202,7 +178,7 @@ def _model(model: Any, trusted: Sequence[str]) -> Any:
 def _refuse_lost(silos: RemoteSilos) -> None:
     """Raise an error if a silo cannot even say what it has."""
     if silos.lost:
-        said = "; ".join(f"{silos.names[s]!r}: {why}" for s, why in silos.lost.items())
         raise ValueError(
-            f"Silos could not say what they have: {said}. Their logs have the details."
+            f"Silos could not say what they have: {silos.why_lost()}. Their logs have "
+            "the details."
         )

@@ -13,12 +13,14 @@ from sklearn.frozen import FrozenEstimator
 
 from skcoop._cooperative._fitting import Failure
 from skcoop._cooperative._plan import Plan
-from skcoop._cooperative._silo import Silo, Work
+from skcoop._cooperative._private_columns import mark_private
+from skcoop._cooperative._replies import Work
+from skcoop._cooperative._silo import Silo
 from skcoop._members._fit_parameters import row_parameters
 from skcoop._members._member import FittedMember, make_member
 from skcoop._members._scores import RowAnswers
 from skcoop._tables._checks import check_finite
-from skcoop._tables._permissions import Permissions, column_positions
+from skcoop._tables._permissions import Permissions
 from skcoop._tables._row_keys import content_keys
 from skcoop._tables._task import Task
 from skcoop._utils._parallel import in_parallel
@@ -125,23 +127,12 @@ class SiloHost:
 
     def _start(self, agreement: Agreement, guests: dict[int, Any]) -> None:
         """Make the plan of all silos that of this one."""
-        own, settings = agreement, dict(agreement.settings)
+        own = agreement
         schema = Schema(own.kinds, own.levels, own.missing)
-        shared = (
-            "members",
-            "homes",
-            "frozen",
-            "silos",
-            "classes",
-            "n_folds",
-            "n_rows",
-            "seed",
-        )
         plan = plan_from(
-            settings,
-            columns=schema.columns,
+            own.settings,
             guests={k: FrozenEstimator(m.estimator) for k, m in guests.items()},
-            **{name: settings[name] for name in shared},
+            **own.shared,
         )
         self.packer = replace(self.packer, classes=plan.classes)
         task = self._task(plan, schema, own)
@@ -167,8 +158,8 @@ class SiloHost:
     def _task(self, plan: Plan, schema: Schema, own: Agreement) -> Task:
         """Lay out the rows, in the columns of all silos."""
         settings = own.settings
-        private_columns = list(settings["private_columns"] or [])
-        schema = schema.with_levels_of(self.data.X, private_columns)
+        private = settings["private_columns"]
+        schema = schema.with_levels_of(self.data.X, list(private or []))
         codec = schema.codec()
         X = schema.conform(self.data.X)
         Z = codec.encode(X)
@@ -184,25 +175,22 @@ class SiloHost:
             settings["permitted_range"],
             settings["categorical_features"],
         )
-        private = np.zeros(Z.shape[1], dtype=bool)
-        private[
-            column_positions(settings["private_columns"], codec, "private_columns")
-        ] = True
-        permissions.varies = permissions.varies & ~private
-        return Task(
+        task = Task(
             X=X,
             y=plan.classes[codes],
             classes=plan.classes,
             codes=codes,
             weights=self.data.weights,
-            folds=silo_folds(ranks, own.first_row, own.n_splits),
+            folds=silo_folds(ranks, own.first_row, plan.n_folds),
             n_folds=plan.n_folds,
             codec=codec,
             Z=Z,
             keys=content_keys(Z),
             permissions=permissions,
-            private=private,
+            private=np.zeros(Z.shape[1], dtype=bool),
         )
+        mark_private(task, private)
+        return task
 
     def _write_model(self, member: FittedMember) -> PackedModel:
         with_rows = self.data.consent.models_with_rows

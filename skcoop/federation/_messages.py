@@ -22,7 +22,7 @@ from skcoop._cooperative._credibility import Credibility, Standing
 from skcoop._cooperative._fitting import Failure
 from skcoop._cooperative._lessons import Lessons
 from skcoop._cooperative._logistic_by_sums import LossSums
-from skcoop._cooperative._silo import Fitted, Judged, Learned, Taught
+from skcoop._cooperative._replies import Fitted, Judged, Learned, Taught
 from skcoop._members._member import FittedMember
 from skcoop._members._scores import RowAnswers, Sums
 from skcoop._tables._task import Task, task_without_cells

@@ -86,19 +86,19 @@ class Schema:
         lengths = [len(self.levels.get(name, [0])) for name in self.kinds]
         n = max(lengths, default=1) + 1
         columns = {}
-        for name, kind in self.kinds.items():
+        for name in self.kinds:
             values = list(self.levels.get(name, [0]))
             last = None if name in self.missing else values[0]
             cells = [*values, *[values[0]] * (n - 1 - len(values)), last]
-            columns[name] = self._column(name, kind, cells)
+            columns[name] = self._column(name, pd.Series(cells, dtype=object))
         return TableCodec(pd.DataFrame(columns))
 
-    def _column(self, name: str, kind: Any, cells: Any) -> pd.Series:
+    def _column(self, name: str, cells: Any) -> Any:
+        """Return cells as a column of the agreed type."""
+        kind: Any = self.kinds[name]
         if kind == "category":
-            known = pd.CategoricalDtype(self.levels.get(name, []))
-            return pd.Series(pd.Categorical(cells, dtype=known))
-        series: Any = pd.Series(cells, dtype=object)
-        return series.astype(kind)
+            kind = pd.CategoricalDtype(self.levels.get(name, []))
+        return cells.astype(kind)
 
     def with_levels_of(self, X: pd.DataFrame, columns: Sequence[str]) -> Schema:
         """Return the schema of a silo that alone knows the values of some columns."""
@@ -111,17 +111,10 @@ class Schema:
 
     def conform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Bring a silo's table to the columns and types of all."""
-        columns = {}
-        for name, kind in self.kinds.items():
-            if name not in X:
-                nothing = [None] * len(X)
-                columns[name] = self._column(name, kind, nothing).set_axis(X.index)
-            elif kind == "category":
-                known = pd.CategoricalDtype(self.levels.get(name, []))
-                columns[name] = X[name].astype(known)
-            else:
-                own: Any = X[name]
-                columns[name] = own.astype(kind)
+        nothing = pd.Series([None] * len(X), index=X.index, dtype=object)
+        columns = {
+            name: self._column(name, X.get(name, nothing)) for name in self.kinds
+        }
         return pd.DataFrame(columns, index=X.index)
 
 

@@ -70,6 +70,10 @@ class RemoteSilos(Addressed):
         """
         raise NotImplementedError
 
+    def why_lost(self) -> str:
+        """Say which silos are lost, and why."""
+        return "; ".join(f"{self.names[s]!r}: {why}" for s, why in self.lost.items())
+
     def knows(self, classes: Any) -> None:
         """Note the classes of the plan."""
         self.packer = replace(self.packer, classes=classes)
@@ -80,10 +84,7 @@ class RemoteSilos(Addressed):
         """Ask silos that are not lost, each for something else."""
         messages = {s: own for s, own in messages.items() if s not in self.lost}
         if len(self.lost) == self.n_silos:
-            said = "; ".join(
-                f"{self.names[s]!r}: {why}" for s, why in self.lost.items()
-            )
-            raise RuntimeError(f"All silos are lost. {said}.")
+            raise RuntimeError(f"All silos are lost. {self.why_lost()}.")
         for s, message in messages.items():
             self._waiting[s].append((operation, message))
         if operation in self.QUIET:

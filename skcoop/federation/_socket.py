@@ -52,13 +52,3 @@ def _answer_one(server: socket.socket, answer: Callable[[bytes], bytes]) -> None
             send(stream, answer(receive(stream)))
     except (EOFError, ConnectionError):  # who asked has gone
         return
-
-
-def ask(path: str, message: bytes, timeout: float) -> bytes:
-    """Send a message to a silo's socket and return the reply."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(timeout)
-        connection.connect(path)
-        with connection.makefile("rwb") as stream:
-            send(stream, message)
-            return receive(stream)

@@ -34,6 +34,7 @@ from skcoop.exchange import dumps_model
 from skcoop.federation import Consent, Limits, LoopbackSilos, SiloData, cooperate
 from skcoop.federation._host import SiloHost
 from skcoop.federation._messages import Packer
+from skcoop.federation._profile import agreed_schema
 from skcoop.federation._visitors import Apart
 
 NAMES = ["linear", "tree", "bayes"]
@@ -280,11 +281,7 @@ def test_no_row_is_in_any_message_that_leaves_its_silo(missing):
 
 
 def local_schema(X, silos):
-    from skcoop.federation._cooperate import schema_from
-    from skcoop.federation._profile import agreed_schema
-
     data = apart(X, np.repeat(["a", "b"], len(X))[: len(X)], silos, members())
-    assert schema_from is not None
     return agreed_schema([own.profile([]) for own in data])
 
 

@@ -17,8 +17,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from skcoop.federation._config import read_silo
+from skcoop.federation._loopback import receive, send
 from skcoop.federation._messages import Packer
-from skcoop.federation._socket import ask
 
 ROWS = pd.DataFrame(
     {"age": [30, 40, 50, 60], "sick": ["no", "no", "yes", "yes"], "w": [1, 2, 1, 0]}
@@ -84,6 +84,16 @@ def test_a_silo_is_what_its_file_says(tmp_path, where):
 def test_a_file_that_says_something_else(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         read_silo(write(tmp_path, GOOD.replace(*change)))
+
+
+def ask(path, message, timeout):
+    """Send a message to a silo's socket and return the reply."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(path)
+        with connection.makefile("rwb") as stream:
+            send(stream, message)
+            return receive(stream)
 
 
 @pytest.fixture
